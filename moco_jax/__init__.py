@@ -1,0 +1,1 @@
+"""Model collaboration in JAX: several language models, one answer."""

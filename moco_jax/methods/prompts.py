@@ -1,0 +1,77 @@
+"""The words in which members speak to each other: one function per role.
+
+Every protocol prompt of the library is written here, so that a reader can compare them, a training
+set can cover them, and a method file holds only its algorithm. `question` is an item's full prompt
+(with its answer format) unless said otherwise; answers are shown in full or cut by `clip`.
+"""
+
+from collections.abc import Sequence
+
+
+def clip(text: str, characters: int | None) -> str:
+    """Cuts `text` to at most `characters`, with a visible ellipsis; None keeps it whole."""
+    if characters is None or len(text) <= characters:
+        return text
+    return text[:characters].rstrip() + " [...]"
+
+
+def bullets(texts: Sequence[str]) -> str:
+    """One line per text, each behind a dash."""
+    return "\n".join(f"- {text.strip()}" for text in texts)
+
+
+def numbered(texts: Sequence[str]) -> str:
+    """One line per text, numbered from 1."""
+    return "\n".join(f"{number}. {text.strip()}" for number, text in enumerate(texts, 1))
+
+
+def refine(question: str, own: str, others: Sequence[str]) -> str:
+    """Asks for a better answer after reading the other members' answers (arXiv 2305.14325)."""
+    return (
+        f"{question}\n\nYour answer:\n{bullets([own])}\n\nOther answers:\n{bullets(others)}\n\n"
+        "Give your best answer to the question."
+    )
+
+
+def summarise(question: str, answers: Sequence[str]) -> str:
+    """Asks for the final answer to a question that several members have answered."""
+    return (
+        f"{question}\n\nAnswers:\n{bullets(answers)}\n\nGive the final answer to the question."
+    )
+
+
+def route(question: str, descriptions: Sequence[str]) -> str:
+    """Asks which of several described models should answer; the reply is one number.
+
+    Args:
+        question: the bare question, without its answer format.
+        descriptions: one per member, in pool order; member `i` is number `i + 1`.
+    """
+    return (
+        f"Question:\n{question}\n\nModels:\n{numbered(descriptions)}\n\n"
+        "Which model should answer? Reply with one number."
+    )
+
+
+UNCONFIDENT = "unconfident"
+
+
+def just_ask(question: str) -> str:
+    """Asks for an answer, or for the word `unconfident` where the member is not sure."""
+    return f"{question}\n\nIf you are not sure, reply with the word {UNCONFIDENT}."
+
+
+def critique(question: str, answer: str) -> str:
+    """Asks for a judgement of one answer: right, or what is wrong with it."""
+    return (
+        f"{question}\n\nAn answer:\n{bullets([answer])}\n\n"
+        "Is this answer right? If not, say what is wrong."
+    )
+
+
+def choose(question: str, first: str, second: str) -> str:
+    """Asks which of two answers is better; the reply is A or B."""
+    return (
+        f"{question}\n\nAnswer A:\n{bullets([first])}\n\nAnswer B:\n{bullets([second])}\n\n"
+        "Which answer is better? Reply with A or B."
+    )
