@@ -1,1 +1,1 @@
-"""Placeholder docstring to be written with the room."""
+"""What a language model is: config, decoder, checkpoints in and out, adapters and heads."""

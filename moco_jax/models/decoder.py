@@ -1,0 +1,346 @@
+"""The decoder: one Flax Linen module for every supported family, and the pure functions around it.
+
+B rows, S new tokens, C cache slots, N query heads, K key-value heads, H dimensions of a head.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from moco_jax.models.config import ModelConfig
+from moco_jax.models.families import FAMILIES, NORM_NAMES, tensor_table
+from moco_jax.models.rope import rotary_tables, rotate
+
+Params = dict[str, Any]
+KVCache = tuple[tuple[jax.Array, jax.Array], ...]
+
+ACTIVATIONS = {
+    "silu": jax.nn.silu,
+    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+    "gelu_new": jax.nn.gelu,
+    "gelu_pytorch_tanh": jax.nn.gelu,
+    "relu": jax.nn.relu,
+}
+_INIT = nn.initializers.normal(0.02)
+
+
+def forward(
+    config: ModelConfig,
+    params: Params,
+    tokens: jax.Array,
+    positions: jax.Array,
+    cache: KVCache | None = None,
+) -> tuple[jax.Array, KVCache | None]:
+    """Runs the decoder up to its last norm.
+
+    Without a cache the keys are the S tokens themselves. With one, the slot of a token is its
+    position: the new keys and values are written there and queries look at all slots up to their
+    own position. So rewinding a row or padding it on the right needs no bookkeeping, and prefill
+    may come in pieces of any size. A position beyond the cache is not written.
+
+    Args:
+        config: the model; static under jit.
+        params: its parameters.
+        tokens: i32[B, S].
+        positions: i32[B, S], absolute; negative marks padding, which is neither written nor seen.
+            The hidden states of padding mean nothing.
+        cache: from `init_cache`; donate it to have it updated in place.
+
+    Returns:
+        hidden states [B, S, D] in the dtype of the params, and the updated cache.
+    """
+    return Decoder(config).apply({"params": params}, tokens, positions, cache)
+
+
+def unembed(config: ModelConfig, params: Params, hidden: jax.Array) -> jax.Array:
+    """Logits f32[..., V] of hidden states [..., D], the final soft cap included.
+
+    Raises:
+        ValueError: the model has a classification head in place of an output layer.
+    """
+    if config.num_labels:
+        raise ValueError(
+            "this checkpoint is a sequence classifier and has no language-model head; use it as a "
+            "reward model, or load the ForCausalLM checkpoint to get logits."
+        )
+    # Contracting the embedding over its last axis spares a transposed copy of it
+    tied = config.tie_embeddings
+    weight = params["embed_tokens"]["embedding"] if tied else params["lm_head"]["kernel"]
+    axes = (((hidden.ndim - 1,), (1 if tied else 0,)), ((), ()))
+    logits = jax.lax.dot_general(hidden, weight, axes, preferred_element_type=jnp.float32)
+    return _softcap(logits, config.final_softcap)
+
+
+def init_cache(
+    config: ModelConfig, batch: int, length: int, dtype: jnp.dtype = jnp.float32
+) -> KVCache:
+    """An empty cache: for each layer a pair (keys, values), each [B, C, K, H]."""
+    shape = (batch, length, config.num_kv_heads, config.head_dim)
+    return tuple(
+        (jnp.zeros(shape, dtype), jnp.zeros(shape, dtype)) for _ in range(config.num_layers)
+    )
+
+
+def init_params(config: ModelConfig, key: jax.Array, dtype: jnp.dtype = jnp.float32) -> Params:
+    """Fresh parameters for training from scratch: N(0, 0.02^2) weights, identity norms, no bias."""
+    params: Params = {}
+    table = tensor_table(config)
+    for spec, leaf_key in zip(table, jax.random.split(key, len(table)), strict=True):
+        kind = spec.path[-1]
+        if kind in ("kernel", "embedding"):
+            leaf = _INIT(leaf_key, spec.shape, dtype)
+        elif kind == "scale" and not FAMILIES[config.family].offset_norm:
+            leaf = jnp.ones(spec.shape, dtype)
+        else:
+            leaf = jnp.zeros(spec.shape, dtype)
+        set_leaf(params, spec.path, leaf)
+    return params
+
+
+def set_leaf(params: Params, path: tuple[str, ...], leaf: Any) -> None:
+    """Puts a leaf at its path, making the dicts on the way."""
+    *parents, last = path
+    for name in parents:
+        params = params.setdefault(name, {})
+    params[last] = leaf
+
+
+class Decoder(nn.Module):
+    """Embedding, layers and last norm; see `forward`."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(
+        self, tokens: jax.Array, positions: jax.Array, cache: KVCache | None = None
+    ) -> tuple[jax.Array, KVCache | None]:
+        """Maps tokens i32[B, S] to hidden states [B, S, D] and the updated cache."""
+        config = self.config
+        hidden = Embedding(config, name="embed_tokens")(tokens)
+        context = _Context(config, positions, cache)
+        updated = []
+        for layer in range(config.num_layers):
+            slots = None if cache is None else cache[layer]
+            hidden, slots = Layer(config, layer, name=f"layers_{layer}")(hidden, context, slots)
+            updated.append(slots)
+        hidden = Norm(config, name="norm")(hidden)
+        return hidden, None if cache is None else tuple(updated)
+
+
+class _Context:
+    """What all layers share: masks and rotary tables, each made once."""
+
+    def __init__(self, config: ModelConfig, positions: jax.Array, cache: KVCache | None) -> None:
+        self.positions = positions
+        keys = positions
+        if cache is not None:
+            capacity = cache[0][0].shape[1]
+            keys = jnp.arange(capacity, dtype=positions.dtype)[None]
+            self.slots = jnp.where(positions < 0, capacity, positions)
+        lengths = positions.max(axis=1) + 1
+        self.masks = {w: _mask(positions, keys, w) for w in set(config.windows)}
+        self.query_rotary, self.key_rotary = {}, {}
+        for rope in {config.rope, config.local_rope} - {None}:
+            tables = rotary_tables(rope, config.head_dim, positions, lengths)
+            self.query_rotary[rope] = self.key_rotary[rope] = tables
+            if cache is not None and rope.depends_on_length:
+                self.key_rotary[rope] = rotary_tables(rope, config.head_dim, keys, lengths)
+
+
+def _mask(queries: jax.Array, keys: jax.Array, window: int | None) -> jax.Array:
+    """Who sees whom: bool[B, S, T] from positions i32[B, S] and i32[B or 1, T]."""
+    queries, keys = queries[:, :, None], keys[:, None, :]
+    seen = (keys >= 0) & (keys <= queries)
+    return seen if window is None else seen & (keys > queries - window)
+
+
+class Layer(nn.Module):
+    """Attention and MLP, each in a residual branch, with norms where the family has them."""
+
+    config: ModelConfig
+    layer: int
+
+    @nn.compact
+    def __call__(
+        self, hidden: jax.Array, context: _Context, slots: tuple[jax.Array, jax.Array] | None
+    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array] | None]:
+        """Maps hidden [B, S, D] to the same shape, and updates this layer's cache."""
+        config = self.config
+        before_attention, after_attention, before_mlp, after_mlp = NORM_NAMES[
+            FAMILIES[config.family].norms
+        ]
+
+        def norm(x: jax.Array, name: str | None) -> jax.Array:
+            return x if name is None else Norm(config, name=name)(x)
+
+        attention = Attention(config, self.layer, name="self_attn")
+        branch, slots = attention(norm(hidden, before_attention), context, slots)
+        hidden = hidden + norm(branch, after_attention)
+        branch = MLP(config, name="mlp")(norm(hidden, before_mlp))
+        return hidden + norm(branch, after_mlp), slots
+
+
+class Attention(nn.Module):
+    """Causal attention with grouped key-value heads, rotary positions and a window."""
+
+    config: ModelConfig
+    layer: int
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, context: _Context, slots: tuple[jax.Array, jax.Array] | None
+    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array] | None]:
+        """Maps x [B, S, D] to [B, S, D]; writes keys and values into `slots` if there are any."""
+        config = self.config
+        window = config.windows[self.layer]
+        rope = config.rope if window is None else config.local_rope or config.rope
+        query, key, value = self._project(x)
+        query = rotate(query, *context.query_rotary[rope])
+        # Frequencies that change as a row grows would leave stale keys behind, so such models
+        # cache their keys unrotated and turn them when they are read
+        late = slots is not None and rope.depends_on_length
+        if not late:
+            key = rotate(key, *context.query_rotary[rope])
+        if slots is not None:
+            rows = jnp.arange(x.shape[0])[:, None]
+            key = slots[0].at[rows, context.slots].set(key.astype(slots[0].dtype), mode="drop")
+            value = slots[1].at[rows, context.slots].set(value.astype(slots[1].dtype), mode="drop")
+            slots = key, value
+        if late:
+            key = rotate(key, *context.key_rotary[rope])
+        out = attend(
+            query, key, value, context.masks[window], config.query_scale, config.attention_softcap
+        )
+        out = out.reshape(*x.shape[:2], -1)
+        return Linear(config.hidden_size, config.output_bias, name="o_proj")(out), slots
+
+    def _project(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Queries [B, S, N, H], keys and values [B, S, K, H], normed where the family does."""
+        config = self.config
+        family = FAMILIES[config.family]
+        q_width, kv_width = (
+            config.num_heads * config.head_dim,
+            config.num_kv_heads * config.head_dim,
+        )
+        if family.fused:
+            fused = Linear(q_width + 2 * kv_width, config.qkv_bias, name="qkv_proj")(x)
+            query, key, value = jnp.split(fused, [q_width, q_width + kv_width], axis=-1)
+        else:
+            query = Linear(q_width, config.qkv_bias, name="q_proj")(x)
+            key = Linear(kv_width, config.qkv_bias, name="k_proj")(x)
+            value = Linear(kv_width, config.qkv_bias, name="v_proj")(x)
+        if family.qk_norm == "full":
+            query, key = Norm(config, name="q_norm")(query), Norm(config, name="k_norm")(key)
+        query, key, value = (
+            part.reshape(*x.shape[:2], -1, config.head_dim) for part in (query, key, value)
+        )
+        if family.qk_norm == "head":
+            query, key = Norm(config, name="q_norm")(query), Norm(config, name="k_norm")(key)
+        return query, key, value
+
+
+def attend(
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    mask: jax.Array,
+    scale: float,
+    softcap: float | None,
+) -> jax.Array:
+    """Attention with grouped heads; keys and values are read as they lie, never repeated.
+
+    Args:
+        query: [B, S, N, H]; query head n belongs to key-value head n // (N / K).
+        key: [B, T, K, H].
+        value: [B, T, K, H].
+        mask: bool[B, S, T].
+        scale: multiplies the dot products.
+        softcap: c in c * tanh(x / c) on the scaled dot products, or None.
+
+    Returns:
+        [B, S, N, H] in the dtype of `value`; a query that sees nothing gets a meaningless mean.
+    """
+    if softcap is None:
+        return jax.nn.dot_product_attention(
+            query.astype(key.dtype), key, value, mask=mask[:, None], scale=scale
+        )
+    b, s, n, h = query.shape
+    grouped = query.reshape(b, s, key.shape[2], n // key.shape[2], h)
+    logits = jnp.einsum("bskgh,btkh->bkgst", grouped, key, preferred_element_type=jnp.float32)
+    logits = _softcap(logits * scale, softcap)
+    logits = jnp.where(mask[:, None, None], logits, jnp.finfo(jnp.float32).min)
+    weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
+    return jnp.einsum("bkgst,btkh->bskgh", weights, value).reshape(b, s, n, h)
+
+
+def _softcap(x: jax.Array, cap: float | None) -> jax.Array:
+    return x if cap is None else cap * jnp.tanh(x / cap)
+
+
+class MLP(nn.Module):
+    """The gated feed-forward block."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps x [B, S, D] to [B, S, D]."""
+        config = self.config
+        if FAMILIES[config.family].fused:
+            width = 2 * config.intermediate_size
+            gate, up = jnp.split(Linear(width, config.mlp_bias, name="gate_up_proj")(x), 2, axis=-1)
+        else:
+            gate = Linear(config.intermediate_size, config.mlp_bias, name="gate_proj")(x)
+            up = Linear(config.intermediate_size, config.mlp_bias, name="up_proj")(x)
+        inner = ACTIVATIONS[config.activation](gate) * up
+        return Linear(config.hidden_size, config.mlp_bias, name="down_proj")(inner)
+
+
+class Linear(nn.Module):
+    """x @ kernel + bias, in the dtype of the params."""
+
+    features: int
+    use_bias: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps x [..., in] to [..., features]."""
+        y = x @ self.param("kernel", _INIT, (x.shape[-1], self.features))
+        if self.use_bias:
+            y = y + self.param("bias", nn.initializers.zeros, (self.features,))
+        return y
+
+
+class Norm(nn.Module):
+    """RMS norm over the last axis, computed in f32 (Zhang and Sennrich, arXiv 1910.07467)."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps x [..., D] to the same shape and dtype."""
+        offset = FAMILIES[self.config.family].offset_norm
+        init = nn.initializers.zeros if offset else nn.initializers.ones
+        scale = self.param("scale", init, (x.shape[-1],)).astype(jnp.float32) + float(offset)
+        wide = x.astype(jnp.float32)
+        variance = jnp.mean(wide * wide, axis=-1, keepdims=True)
+        return (wide * jax.lax.rsqrt(variance + self.config.norm_eps) * scale).astype(x.dtype)
+
+
+class Embedding(nn.Module):
+    """Token embeddings, scaled where the family does."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(self, tokens: jax.Array) -> jax.Array:
+        """Maps tokens i32[B, S] to [B, S, D]."""
+        config = self.config
+        table = self.param("embedding", _INIT, (config.vocab_size, config.hidden_size))
+        hidden = table[tokens]
+        if FAMILIES[config.family].scaled_embedding:
+            # The checkpoints were trained with the factor rounded to the dtype of the weights
+            hidden = hidden * jnp.asarray(config.hidden_size**0.5, hidden.dtype)
+        return hidden
