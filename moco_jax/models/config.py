@@ -51,7 +51,7 @@ class ModelConfig:
     qkv_bias: bool = False
     output_bias: bool = False
     mlp_bias: bool = False
-    rope: Rope = Rope()
+    rope: Rope = dataclasses.field(default_factory=Rope)
     local_rope: Rope | None = None
     windows: tuple[int | None, ...] = ()
     query_scale: float | None = None
