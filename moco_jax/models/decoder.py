@@ -145,7 +145,7 @@ class _Context:
         for rope in {config.rope, config.local_rope} - {None}:
             tables = rotary_tables(rope, config.head_dim, positions, lengths)
             self.query_rotary[rope] = self.key_rotary[rope] = tables
-            if cache is not None and rope.depends_on_length:
+            if cache is not None and rope.switches:
                 self.key_rotary[rope] = rotary_tables(rope, config.head_dim, keys, lengths)
 
 
@@ -198,9 +198,9 @@ class Attention(nn.Module):
         rope = config.rope if window is None else config.local_rope or config.rope
         query, key, value = self._project(x)
         query = rotate(query, *context.query_rotary[rope])
-        # Frequencies that change as a row grows would leave stale keys behind, so such models
-        # cache their keys unrotated and turn them when they are read
-        late = slots is not None and rope.depends_on_length
+        # A switch of frequencies would leave stale keys behind, so models that may switch cache
+        # their keys unrotated and turn them when they are read
+        late = slots is not None and rope.switches
         if not late:
             key = rotate(key, *context.query_rotary[rope])
         if slots is not None:

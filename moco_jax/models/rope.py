@@ -49,9 +49,13 @@ class Rope:
     long_factor: tuple[float, ...] = ()
 
     @property
-    def depends_on_length(self) -> bool:
-        """Whether the frequencies change as a sequence grows."""
-        return self.kind in ("dynamic", "longrope")
+    def switches(self) -> bool:
+        """Whether all frequencies change at once when a row outgrows the trained positions.
+
+        (`dynamic` changes them a little with every token past that; keys keep the rotation they
+        were written with, as in transformers.)
+        """
+        return self.kind == "longrope"
 
 
 def rope_from_hf(raw: Mapping[str, Any], theta: float, max_positions: int) -> Rope:
