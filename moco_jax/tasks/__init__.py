@@ -1,1 +1,23 @@
-"""Placeholder docstring to be written with the room."""
+"""Tasks: questions, what models are asked, and how answers are read and scored."""
+
+from moco_jax.tasks.catalogue import TaskInfo, list_tasks
+from moco_jax.tasks.items import Gold, Item, Score, Split
+from moco_jax.tasks.leakage import leaked_indices
+from moco_jax.tasks.loading import load_task
+from moco_jax.tasks.scorers import SCORERS
+from moco_jax.tasks.scoring import score_items
+from moco_jax.tasks.task import Task
+
+__all__ = [
+    "SCORERS",
+    "Gold",
+    "Item",
+    "Score",
+    "Split",
+    "Task",
+    "TaskInfo",
+    "leaked_indices",
+    "list_tasks",
+    "load_task",
+    "score_items",
+]

@@ -1,0 +1,227 @@
+"""Which option an output settles on. It sees no gold and takes linear time.
+
+In this order, on what stands after the thinking: a text that is nothing but a letter or an option's
+text; the last box or `<answer>` tag; the last declaration ("the answer is C", "option C", "C is
+correct"); a leading letter; the last lettered mention ("(C)", "**C**"); the last option text on
+the last line. Ruled-out letters ("not (C)", "C is wrong") never count.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from moco_jax.tasks.extraction import HASHES, JSON_ANSWER, first_line
+from moco_jax.tasks.markup import boxes, clean, strip_thinking, tagged
+from moco_jax.tasks.templates import LETTERS
+
+SHORT_OPTION = 4  # characters; shorter option texts turn up by chance
+WINDOW = 400  # characters after a declaration that are looked at
+
+_AFTER = r"(?:because|since|as|is|and|with|for|which|due|given)\b"
+# A letter that stands for an option: "C", "(C)", "C)", "**C**", "C.", "C:", "C because".
+LETTER = re.compile(
+    r"[\s(\[{*_\"'`$“‘<=:：-]{0,8}(?:\\(?:text|mathrm|textbf|boxed?)\{\s?)?\(?"
+    r"([A-Za-z])"
+    rf"(?=\Z|[)\]}}*_\"`$,;!?：:”’>。]|\.(?!\w)|'(?!\w)|\s{{0,2}}\n|\s{{1,4}}(?:\Z|[-–—(\n=]|{_AFTER}))"
+)
+DECLARES = re.compile(
+    r"(?:answer|answers|option|choice|choose|chose|pick|picked|select|selected|solution|go with"
+    r"|答案|回答|答え|ответ|antwort|respuesta|réponse|resposta|risposta|정답)(?!\w(?<![是为は]))",
+    re.IGNORECASE,
+)
+_FILLERS = (
+    r"is|are|was|be|would|should|must|the|correct|right|best|most|option|choice|answer|letter"
+    r"|definitely|clearly|probably|likely|certainly|obviously|therefore|thus|i think|i believe"
+    r"|it is|it's|described|given|by|to|of|question|final|this|as|是|为|は"
+)
+FILLER = re.compile(rf"[\s:：=*_\"'`-]{{0,6}}(?:{_FILLERS})(?![A-Za-z'])", re.IGNORECASE)
+CONFIRMED = re.compile(
+    r"(?<![\w'])\(?([A-Z])\)?[*_]{0,4} (?:is|must be|seems|looks) (?:the )?"
+    r"(?:clearly |definitely |most likely )?(?:correct|right|best|answer)"
+)
+RULED_OUT = re.compile(
+    r"[)\]*_.:]{0,4}\s{0,2}(?:(?:is|are|was|seems|looks|must be)\s)?(?:also\s)?"
+    r"(?:not|wrong|incorrect|out|false|eliminated|ruled out|does not|doesn't|cannot|can't|isn't)\b",
+    re.IGNORECASE,
+)
+NEGATION = re.compile(
+    r"\b(?:not|nor|isn't|never|except)\s{1,2}(?:the\s)?[(*\"']{0,3}\Z", re.IGNORECASE
+)
+MENTION = re.compile(r"(?<![\w(])\(([A-Za-z])\)|(?<!\w)([A-Z])\)|\*\*\(?([A-Z])[).:]?\*\*")
+LINE_LETTER = re.compile(r"^[ \t*(-]{0,6}([A-Z])[).:](?=\s)", re.MULTILINE)
+
+
+def stated_letter(text: str, choices: Sequence[str]) -> str | None:
+    """The positional letter of the option a text settles on, None where it settles on none."""
+    text = unicodedata.normalize("NFKC", strip_thinking(text)).strip()
+    letters, options = LETTERS[: len(choices)], [_fold(choice) for choice in choices]
+    for short in (text, *_marked(text)):
+        letter = _whole(short, letters, options)
+        if letter is not None:
+            return letter
+    declared = _declared(text, letters, options)
+    if declared is not None:
+        return declared if declared in letters else None
+    return (
+        _leading(text, letters)
+        or _last_mention(text, letters)
+        or _last_option_text(text, letters, options)
+    )
+
+
+def _marked(text: str) -> list[str]:
+    """What an output sets apart as its answer, most binding first."""
+    marked = [content for content in reversed(boxes(text)) if clean(content)][:1]
+    tag = tagged(text)
+    marked += [] if tag is None else [tag]
+    marked += [match.group(1) or match.group(2) for match in JSON_ANSWER.finditer(text)][-1:]
+    hashes = [match.end() for match in HASHES.finditer(text)]
+    return marked + ([first_line(text, hashes[-1])] if hashes else [])
+
+
+def _whole(text: str, letters: str, options: Sequence[str]) -> str | None:
+    """The option that a whole text is, by its letter, its text, or its letter and text."""
+    if len(text) > 2 * WINDOW + max(map(len, options)):
+        return None
+    text = clean(text)
+    bare = re.fullmatch(r"(?:\\text\{)?[\W_]{0,6}([A-Za-z])[\W_]{0,6}", text)
+    if bare is not None and bare.group(1).upper() in letters:
+        return bare.group(1).upper()
+    folded = _fold(text)
+    if folded in options:
+        return letters[options.index(folded)]
+    lettered = LETTER.match(text)
+    if lettered is not None and lettered.group(1).upper() in letters:
+        letter = lettered.group(1).upper()
+        if _fold(text[lettered.end() :]) == options[letters.index(letter)]:
+            return letter
+    return None
+
+
+def _declared(text: str, letters: str, options: Sequence[str]) -> str | None:
+    """The last declared letter, which may be one that no option has."""
+    ends = [(match.start(), match.end()) for match in DECLARES.finditer(text)]
+    confirmed = [(match.start(), -1) for match in CONFIRMED.finditer(text)]
+    for start, end in sorted(ends + confirmed, reverse=True):
+        if end < 0:
+            letter = _confirmed_at(text, start)
+        else:
+            letter = _declared_at(text, start, end, letters, options)
+        if letter is not None:
+            return letter
+    return None
+
+
+def _confirmed_at(text: str, start: int) -> str | None:
+    match = CONFIRMED.match(text, start)
+    return None if match is None or _negated(text, start) else match.group(1)
+
+
+def _declared_at(
+    text: str, start: int, end: int, letters: str, options: Sequence[str]
+) -> str | None:
+    """The letter or option text that stands right after a declaring word and its fillers."""
+    filled = 0
+    while filled < 8 and (match := FILLER.match(text, end)) is not None:
+        end, filled = match.end(), filled + 1
+    letter = LETTER.match(text, end)
+    if letter is not None and not RULED_OUT.match(text, letter.end()):
+        found = letter.group(1)
+        plain_article = found in "aI" and text[letter.end() : letter.end() + 1] == " "
+        if not plain_article and not _negated(text, start):
+            return found.upper()
+    return _option_at(text, end, letters, options)
+
+
+def _option_at(text: str, end: int, letters: str, options: Sequence[str]) -> str | None:
+    """The longest option text that opens the line at `end`, after its letter if it has one."""
+    longest = max(map(len, options))
+    line = re.sub(r"^[\s:：=*_\"'`“(-]{0,8}", "", text[end : end + longest + WINDOW])
+    bare = re.match(r"([A-Z]) (?=\S)", line)
+    if bare is not None and bare.group(1) in letters:
+        option = options[letters.index(bare.group(1))]
+        if option and _opens(_fold(line[2:]), option):
+            return bare.group(1)
+    folded = _fold(line)
+    fitting = [option for option in options if option and _opens(folded, option)]
+    return letters[options.index(max(fitting, key=len))] if fitting else None
+
+
+def _opens(text: str, option: str) -> bool:
+    return text.startswith(option) and not text[len(option) : len(option) + 1].isalnum()
+
+
+def _ends(text: str, option: str) -> bool:
+    start = len(text) - len(option)
+    apart = start == 0 or (start > 0 and not text[start - 1].isalnum())
+    return apart and text.endswith(option) and not _negated(text, start)
+
+
+def _leading(text: str, letters: str) -> str | None:
+    """The letter a text opens with, unless it goes on to list the options."""
+    start = re.match(r"[\W_]{0,20}(?=[A-Za-z])", text)
+    match = None if start is None else LETTER.match(text, start.end())
+    if match is None or match.group(1).upper() not in letters:
+        return None
+    if match.group(1) in "aI" and text[match.end() : match.end() + 1] == " ":
+        return None
+    listed = {found.group(1) for found in LINE_LETTER.finditer(text)}
+    if len(listed) > 1 or RULED_OUT.match(text, match.end()):
+        return None
+    return match.group(1).upper()
+
+
+def _last_mention(text: str, letters: str) -> str | None:
+    """The last `(C)`, `C)` or `**C**` that is not ruled out."""
+    if len({found.group(1) for found in LINE_LETTER.finditer(text)}) > 1:
+        return None
+    for match in reversed(list(MENTION.finditer(text))):
+        letter = (match.group(1) or match.group(2) or match.group(3)).upper()
+        ruled_out = _negated(text, match.start()) or RULED_OUT.match(text, match.end())
+        if letter in letters and not ruled_out:
+            return letter
+    return None
+
+
+def _negated(text: str, start: int) -> bool:
+    return NEGATION.search(text[max(0, start - 12) : start]) is not None
+
+
+def _last_option_text(text: str, letters: str, options: Sequence[str]) -> str | None:
+    """The option the text ends with, else the one named last on the last line, longest first."""
+    folded = _fold(text[-2 * WINDOW - max(map(len, options)) :])
+    closing = [
+        option for option in options if len(option) >= SHORT_OPTION and _ends(folded, option)
+    ]
+    if closing:
+        return letters[options.index(max(closing, key=len))]
+    line = _fold(text.rsplit("\n", 1)[-1])
+    spans = [span for option in set(options) for span in _mentions(line, option)]
+    spans = [span for span in spans if not any(_inside(span, other) for other in spans)]
+    named = {line[start:end] for start, end in spans}
+    if not spans or (len(named) > 1 and any(len(name) < SHORT_OPTION for name in named)):
+        return None
+    start, end = max(spans, key=lambda span: span[1])
+    return letters[options.index(line[start:end])]
+
+
+def _mentions(line: str, option: str) -> list[tuple[int, int]]:
+    """The last whole-word mention of an option that is not ruled out, as a list of none or one."""
+    end = len(line)
+    while option and (start := line.rfind(option, 0, end)) >= 0:
+        stop = start + len(option)
+        apart = not line[start - 1 : start].isalnum() and not line[stop : stop + 1].isalnum()
+        if apart and not _negated(line, start) and not RULED_OUT.match(line, stop):
+            return [(start, stop)]
+        end = stop - 1
+    return []
+
+
+def _inside(span: tuple[int, int], other: tuple[int, int]) -> bool:
+    return span != other and other[0] <= span[0] and span[1] <= other[1]
+
+
+def _fold(text: str) -> str:
+    """Case and spacing aside, without markup around it and final dots."""
+    folded = unicodedata.normalize("NFKC", clean(text)).casefold()
+    return " ".join(folded.split()).rstrip(".")

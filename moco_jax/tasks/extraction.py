@@ -1,0 +1,77 @@
+r"""Finding the final answer in free text. It sees no gold and takes linear time.
+
+In this order, always on what stands after the thinking: the last non-empty `\boxed{}`, the last
+`<answer>` tag, the last `#### 7`, the last answer marker (`Answer: 7`, `the answer is 7`,
+`{"answer": "7"}`), a box that is not closed. Without any of them the text itself is the answer.
+"""
+
+import re
+from collections.abc import Iterator
+
+from moco_jax.tasks.markup import boxes, clean, open_box, strip_thinking, tagged, unwrap
+
+LONGEST = 2000  # characters of a marked answer that are looked at
+
+_WORDS = r"answer|solution|答案|回答|答え|ответ|antwort|respuesta|réponse|resposta|risposta|정답"
+MARKER = re.compile(
+    rf"(?:{_WORDS})(?!\w)[*_\"'`]{{0,4}}(?:[ \t]to[ \t][^.:\n]{{1,100}}?)?[ \t]{{0,4}}"
+    r"(?:is\b|are\b|=|:|：|是|为|は)[*_]{0,4}[ \t]{0,4}(?::[*_]{0,4})?"
+    r"|(?:答案|回答)(?:是|为)[:：]?"
+    rf"|^[#*_ \t]{{0,8}}(?:final[ \t]|correct[ \t])?answer[*_:]{{0,4}}[ \t]{{0,4}}(?=\r?\n)",
+    re.IGNORECASE | re.MULTILINE,
+)
+HASHES = re.compile(r"(?:^|[ \t])#{4}[ \t]{0,4}(?=\S)", re.MULTILINE)
+NEGATED = re.compile(r"\s{0,4}(?:not|n't)\b", re.IGNORECASE)
+REASON = re.compile(r",?[ \t]because\b|, (?:since|which|so)\b")
+JSON_ANSWER = re.compile(
+    r'"(?:final[_ ]?)?answer"\s{0,4}:\s{0,4}(?:"((?:[^"\\]|\\.)*+)"|([\w.+-]{1,40}))', re.IGNORECASE
+)
+# A dot ends the sentence after a longer word, a number or a bracket, not after initials or "St.".
+SENTENCE = re.compile(r"(?:(?<=[^\W\d_]{4})|(?<=[\d)\]}*$]))[.!?][ \t]{1,4}(?=[A-Z])")
+
+
+def extract_answer(text: str) -> str | None:
+    """The final answer of an output without its wrapping; None where there is none."""
+    text = strip_thinking(text)
+    return next(filter(None, (clean(unwrap(clean(found))) for found in _candidates(text))), None)
+
+
+def _candidates(text: str) -> Iterator[str]:
+    """Where the answer may stand, most binding first."""
+    yield from reversed(boxes(text))
+    yield tagged(text) or ""
+    yield _last_marked(text) or ""
+    unclosed = open_box(text)
+    yield text if unclosed is None else unclosed
+
+
+def _last_marked(text: str) -> str | None:
+    """The answer after the last `####`, in the last JSON field, else after the last marker that has one."""
+    hashes = [match.end() for match in HASHES.finditer(text)]
+    if hashes:
+        return first_line(text, hashes[-1])
+    objects = list(JSON_ANSWER.finditer(text))
+    if objects:
+        return objects[-1].group(1) or objects[-1].group(2)
+    for end in reversed([match.end() for match in MARKER.finditer(text)]):
+        if NEGATED.match(text, end):
+            continue
+        value = statement(first_line(text, end))
+        if clean(value):
+            return value
+    return None
+
+
+def first_line(text: str, start: int) -> str:
+    """The first line with anything on it from `start` on, at most `LONGEST` characters of it."""
+    window = text[start : start + LONGEST].lstrip()
+    return window.split("\n", 1)[0].strip()
+
+
+def statement(line: str) -> str:
+    """A line without the reasons and the sentences that follow its first statement."""
+    line = line.split("<<", 1)[0] or line
+    for end in (SENTENCE.search(line), REASON.search(line)):
+        if end is not None:
+            line = line[: end.start()] or line
+    return line

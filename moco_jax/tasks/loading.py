@@ -1,0 +1,171 @@
+"""From a name or a path to a `Task`: finding the file, checking its rows, rendering prompts."""
+
+import difflib
+import hashlib
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from moco_jax.tasks.items import Gold, Item, Split
+from moco_jax.tasks.scorers import scorer_for
+from moco_jax.tasks.task import Task
+from moco_jax.tasks.templates import TEMPLATES, check_template, option_lines, render
+
+PACKAGED = pathlib.Path(__file__).parent.parent / "tiny" / "tasks"
+SUFFIXES = (".json", ".jsonl")
+
+
+def load_task(
+    name_or_path: str | pathlib.Path,
+    *,
+    data_dir: str | pathlib.Path | None = None,
+    ratio: float = 1.0,
+    prompt_template: str | None = None,
+    kind: str | None = None,
+) -> Task:
+    """Loads a task.
+
+    A file is one JSON object `{"task_type", "dev": [rows], "test": [rows]}`, or JSON lines that
+    each name their `split`. Multiple-choice rows are `{question, choices: {key: text}, answer:
+    key}`, the others `{input, output}`; `question_id` names the group a row is scored with.
+
+    Args:
+        name_or_path: a packaged task (`tiny_mix`, `tiny_choice`), a path to a `.json` or `.jsonl`
+            file, or the bare name of a file in `data_dir`.
+        data_dir: folder of `<name>.json` files.
+        ratio: share of both splits to keep, from the front: `int(n * ratio)`, at least one item.
+        prompt_template: format string with `{question}` and `{choices}` that replaces the kind's.
+        kind: how to score, where the file's own `task_type` is missing or not wanted.
+
+    Raises:
+        ValueError: the task is unknown, its kind cannot be scored, a row breaks the format (the
+            message names file, row and field), or an argument is out of range.
+    """
+    if not 0.0 < ratio <= 1.0:
+        raise ValueError(f"ratio is the share of items to keep, above 0 and up to 1, not {ratio}")
+    path = find_task(name_or_path, data_dir)
+    content = path.read_bytes()
+    data = parse_file(path, content)
+    kind = kind or data.get("task_type")
+    if not isinstance(kind, str):
+        raise ValueError(f"{path} names no 'task_type'; add one or pass kind=")
+    scorer_for(kind)
+    template = TEMPLATES[kind] if prompt_template is None else prompt_template
+    check_template(template)
+    dev, dev_left_out = _read_split(path, data, "dev", kind, template)
+    test, test_left_out = _read_split(path, data, "test", kind, template)
+    identity = json.dumps([hashlib.sha256(content).hexdigest(), kind, ratio, template])
+    return Task(
+        name=path.stem,
+        kind=kind,
+        dev=_front(dev, ratio),
+        test=_front(test, ratio),
+        source=str(path),
+        fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
+        left_out={"dev": dev_left_out, "test": test_left_out},
+    )
+
+
+def find_task(
+    name_or_path: str | pathlib.Path, data_dir: str | pathlib.Path | None = None
+) -> pathlib.Path:
+    """The file a task name or path means; a ValueError offers the nearest names."""
+    path = pathlib.Path(name_or_path)
+    if path.suffix in SUFFIXES:
+        if path.is_file():
+            return path
+        raise ValueError(f"there is no task file {path}; check the path")
+    folders = [PACKAGED] if data_dir is None else [PACKAGED, pathlib.Path(data_dir)]
+    known = {file.stem: file for folder in reversed(folders) for file in task_files(folder)}
+    if str(name_or_path) in known:
+        return known[str(name_or_path)]
+    raise ValueError(_unknown(str(name_or_path), sorted(known), data_dir))
+
+
+def task_files(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The files in a folder that may be tasks, by name."""
+    return sorted(file for file in folder.glob("*") if file.suffix in SUFFIXES)
+
+
+def _unknown(name: str, known: list[str], data_dir: str | pathlib.Path | None) -> str:
+    nearest = difflib.get_close_matches(name, known)
+    offer = f"did you mean {' or '.join(nearest)}?" if nearest else f"known are {known}."
+    if data_dir is None:
+        remedy = "Pass data_dir= (the folder that holds <name>.json) or a path to the file."
+    else:
+        remedy = f"data_dir={str(data_dir)!r} holds no {name}.json; a path works as well."
+    return f"unknown task {name!r}: {offer} {remedy}"
+
+
+def parse_file(path: pathlib.Path, content: bytes) -> dict[str, Any]:
+    """A task file as `{"task_type", "dev", "test"}`, whichever of the two formats it has."""
+    try:
+        if path.suffix == ".jsonl":
+            return _from_lines(path, content.decode())
+        data = json.loads(content)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is not valid JSON in UTF-8: {error}") from error
+    if not isinstance(data, dict):
+        raise ValueError(f"{path} must hold one JSON object, not a {type(data).__name__}")
+    return data
+
+
+def _from_lines(path: pathlib.Path, text: str) -> dict[str, Any]:
+    data: dict[str, Any] = {"dev": [], "test": []}
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        row = json.loads(line)
+        split = row.get("split") if isinstance(row, dict) else None
+        if split not in ("dev", "test"):
+            raise ValueError(f'{path} line {number}: field \'split\' must be "dev" or "test"')
+        data[split].append(row)
+        if "task_type" in row:
+            data.setdefault("task_type", row["task_type"])
+    return data
+
+
+def _read_split(
+    path: pathlib.Path, data: Mapping[str, Any], split: str, kind: str, template: str
+) -> tuple[Split, int]:
+    """The scoreable rows of a split, and how many rows were left out."""
+    rows = data.get(split)
+    if not isinstance(rows, list):
+        raise ValueError(f"{path} has no list {split!r}; a task holds both 'dev' and 'test' rows")
+    pairs: list[tuple[Item, Gold]] = []
+    for index, row in enumerate(rows):
+        try:
+            pair = _read_row(row, f"{split}/{index}", kind, template)
+        except ValueError as error:
+            raise ValueError(f"{path}: {split} row {index}, read as {kind}: {error}") from error
+        if pair is not None:
+            pairs.append(pair)
+    if not pairs:
+        raise ValueError(f"{path}: split {split!r} holds no row that can be scored")
+    items, golds = zip(*pairs, strict=True)
+    return Split(items, golds), len(rows) - len(pairs)
+
+
+def _read_row(row: object, item_id: str, kind: str, template: str) -> tuple[Item, Gold] | None:
+    if not isinstance(row, dict):
+        raise ValueError(f"the row must be an object, not {type(row).__name__}")
+    content = scorer_for(kind).read(row)
+    if content.gold is None:
+        return None
+    options = option_lines(content.choices)
+    group = row.get("question_id")
+    item = Item(
+        id=item_id,
+        prompt=render(template, content.question, content.choices),
+        question=f"{content.question}\n{options}" if options else content.question,
+        choices=content.choices,
+        kind=kind,
+        group=None if group is None else str(group),
+    )
+    return item, content.gold
+
+
+def _front(split: Split, ratio: float) -> Split:
+    count = max(1, int(len(split) * ratio))
+    return Split(split.items[:count], split.golds[:count])

@@ -1,0 +1,20 @@
+"""How answers are read and judged: one scorer per kind of task."""
+
+from moco_jax.tasks.scorers import exact_match, f1_match, multiple_choice
+from moco_jax.tasks.scorers.base import Scorer
+
+SCORERS: dict[str, Scorer] = {
+    "multiple_choice": multiple_choice.SCORER,
+    "exact_match": exact_match.SCORER,
+    "f1_match": f1_match.SCORER,
+}
+
+
+def scorer_for(kind: str) -> Scorer:
+    """The scorer of a kind; a ValueError names the kinds there are."""
+    if kind not in SCORERS:
+        raise ValueError(
+            f"tasks of kind {kind!r} cannot be scored; the kinds that can are "
+            f"{', '.join(sorted(SCORERS))}"
+        )
+    return SCORERS[kind]

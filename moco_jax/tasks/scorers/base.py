@@ -1,0 +1,40 @@
+"""What a scorer is: four pure functions and no state."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from moco_jax.tasks.items import Gold, Item
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a row of a file says: the question, its options, and what is right.
+
+    Attributes:
+        question: bare question text.
+        choices: option texts, empty where there are none.
+        gold: None where the row cannot be scored, so that it is left out and counted.
+    """
+
+    question: str
+    choices: tuple[str, ...]
+    gold: Gold | None
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """How one kind of task is read and judged.
+
+    Attributes:
+        read: a row of the file to its content; a ValueError names the field that is wrong.
+        extract: (item, output) to the answer it gives or None; sees no gold, never raises, and
+            takes time linear in the output.
+        canonical: (item, extracted answer) to one spelling per value, for voting.
+        compare: (item, gold, extracted answer) to a value between 0 and 1.
+    """
+
+    read: Callable[[Mapping[str, Any]], Content]
+    extract: Callable[[Item, str], str | None]
+    canonical: Callable[[Item, str], str]
+    compare: Callable[[Item, Gold, str], float]

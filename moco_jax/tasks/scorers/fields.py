@@ -1,0 +1,56 @@
+"""Reading the fields of one row of a task file; every error names the field and its remedy."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from moco_jax.tasks.items import Gold
+from moco_jax.tasks.scorers.base import Content
+
+
+def text_field(row: Mapping[str, Any], name: str) -> str:
+    """A required text, without NUL characters and trailing white space."""
+    if name not in row:
+        raise ValueError(f"field {name!r} is missing; the row has {sorted(row)}")
+    value = row[name]
+    if not isinstance(value, str):
+        raise ValueError(f"field {name!r} must be a string, not {type(value).__name__}")
+    return value.replace("\0", "").rstrip()
+
+
+def read_free_text(row: Mapping[str, Any]) -> Content:
+    """A row `{input, output}`; `output` is a scalar, a list of aliases, or a JSON list in a text.
+
+    A row whose `output` is null has no gold. `answer_type` is kept where the row has one.
+    """
+    question = text_field(row, "input")
+    if "output" not in row:
+        raise ValueError(f"field 'output' is missing; the row has {sorted(row)}")
+    if row["output"] is None:
+        return Content(question, (), None)
+    return Content(question, (), Gold(_aliases(row["output"]), row.get("answer_type")))
+
+
+def _aliases(output: object) -> tuple[str, ...]:
+    if isinstance(output, bool | int | float):
+        return (str(output),)
+    if isinstance(output, list) and output and all(isinstance(alias, str) for alias in output):
+        return tuple(output)
+    if not isinstance(output, str):
+        raise ValueError(
+            "field 'output' must be a string, a number or a list of strings, "
+            f"not {type(output).__name__}"
+        )
+    return _json_aliases(output) or (output,)
+
+
+def _json_aliases(text: str) -> tuple[str, ...]:
+    """The strings of a JSON list inside a text; empty where the text is no such list."""
+    if not text.lstrip().startswith("["):
+        return ()
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        return ()
+    is_aliases = isinstance(parsed, list) and all(isinstance(alias, str) for alias in parsed)
+    return tuple(parsed) if is_aliases else ()

@@ -1,0 +1,89 @@
+"""A task: dev and test questions, and what their answers are worth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from moco_jax.tasks.items import Gold, Item, Score, Split
+from moco_jax.tasks.scorers import scorer_for
+from moco_jax.tasks.scoring import score_items
+
+__all__ = ["Gold", "Item", "Score", "Split", "Task", "score_items"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A dataset with its prompts, its gold-free extractor and its scorer.
+
+    Attributes:
+        name: the file's name without its ending.
+        kind: how answers are read and scored.
+        dev: the split methods may learn from.
+        test: the split only scoring may look into.
+        source: path of the file.
+        fingerprint: sha256 (hex) of the file's content, kind, ratio and template.
+        left_out: rows per split that no answer could be scored against (their gold is null).
+    """
+
+    name: str
+    kind: str
+    dev: Split
+    test: Split
+    source: str
+    fingerprint: str
+    left_out: dict[str, int]
+
+    def split(self, name: str) -> Split:
+        """The split called `dev` or `test`."""
+        if name == "dev":
+            return self.dev
+        if name == "test":
+            return self.test
+        raise ValueError(f"task {self.name!r} has no split {name!r}; its splits are dev and test")
+
+    def items(self, split: str) -> tuple[Item, ...]:
+        """The questions of a split, in file order."""
+        return self.split(split).items
+
+    def prompts(self, split: str) -> list[str]:
+        """The user texts of a split, in file order."""
+        return [item.prompt for item in self.items(split)]
+
+    def extract(self, item: Item, text: str | None) -> str | None:
+        """The answer an output gives, None where it gives none. Never looks at a gold."""
+        return scorer_for(item.kind).extract(item, text or "")
+
+    def canonical(self, item: Item, parsed: str) -> str:
+        """One spelling per value of an extracted answer; votes compare this."""
+        return scorer_for(item.kind).canonical(item, parsed)
+
+    def score(
+        self, split: str, outputs: Sequence[str | None], indices: Sequence[int] | None = None
+    ) -> list[Score]:
+        """Scores outputs of a split.
+
+        Args:
+            split: `dev` or `test`.
+            outputs: one text per item; None counts as empty.
+            indices: positions in the split that `outputs` answer; None means all, in order.
+
+        Returns:
+            One score per output. Grouped items are judged as `score_items` says.
+
+        Raises:
+            ValueError: there is not exactly one output per item, or an index is outside the split.
+        """
+        rows = self.split(split)
+        chosen = range(len(rows)) if indices is None else indices
+        if len(chosen) != len(outputs):
+            raise ValueError(
+                f"task {self.name!r}: {len(outputs)} outputs for {len(chosen)} {split} items; "
+                "pass one output per item, or `indices` naming the items answered"
+            )
+        outside = [index for index in chosen if not 0 <= index < len(rows)]
+        if outside:
+            raise ValueError(
+                f"task {self.name!r}: index {outside[0]} is outside {split}, "
+                f"which holds {len(rows)} items"
+            )
+        items = [rows.items[index] for index in chosen]
+        return score_items(items, [rows.golds[index] for index in chosen], outputs)
