@@ -1,0 +1,105 @@
+"""How the next-token logits of several members become one choice per row.
+
+A `Combine` is the only part of joint decoding that differs between methods: two pure functions over
+arrays whose first axis is the row, so that refilling a row resets just that row, and a grid of
+settings is just more rows.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+PyTree = Any
+
+
+class Choice(NamedTuple):
+    """What a policy decides in one step.
+
+    Attributes:
+        logits: f32[B, V] the distribution to draw from (filters and temperature still apply), and
+            the one that log-probabilities are reported under.
+        token: i32[B] the token itself, where the policy has already drawn it.
+        speaker: i32[B] index of the member that is heard, where that makes sense.
+        stop: bool[B] ends the row after this token.
+    """
+
+    logits: jax.Array
+    token: jax.Array | None = None
+    speaker: jax.Array | None = None
+    stop: jax.Array | None = None
+
+
+class Aux(NamedTuple):
+    """What a policy may look at besides the logits.
+
+    Attributes:
+        step: i32[B] the row's own token index, from 0.
+        previous: i32[B] the last token of the row's stream.
+    """
+
+    step: jax.Array
+    previous: jax.Array
+
+
+def no_carry(theta: PyTree) -> PyTree:
+    """The initial carry of policies that remember nothing."""
+    del theta
+    return ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Combine:
+    """A policy of joint decoding; hashable, so that equal policies share one compiled program.
+
+    Attributes:
+        step: `(theta, carry, keys[B], logits f32[M, B, V], aux) -> (carry, Choice)`; the leaves of
+            theta and carry lead with the row axis.
+        init: `theta -> carry`.
+        name: stands in transcripts and cache keys, with `version`: raise it when `step` changes.
+    """
+
+    step: Callable[[PyTree, PyTree, jax.Array, jax.Array, Aux], tuple[PyTree, Choice]]
+    init: Callable[[PyTree], PyTree] = no_carry
+    name: str = ""
+    version: int = 1
+
+
+def _first(theta, carry, keys, logits, aux):
+    del theta, keys, aux
+    return carry, Choice(logits=logits[0])
+
+
+FIRST = Combine(_first, name="single")
+"""The identity: one member speaks alone."""
+
+
+def _weighted_logits(theta, carry, keys, logits, aux):
+    del keys, aux
+    return carry, Choice(logits=jnp.einsum("bm,mbv->bv", theta, logits))
+
+
+WEIGHTED_LOGITS = Combine(_weighted_logits, name="weighted_logits")
+"""Sum of logits with weights theta f32[B, M]."""
+
+
+def _weighted_logprobs(theta, carry, keys, logits, aux):
+    return _weighted_logits(theta, carry, keys, jax.nn.log_softmax(logits), aux)
+
+
+WEIGHTED_LOGPROBS = Combine(_weighted_logprobs, name="weighted_logprobs")
+"""Sum of log-probabilities with weights theta f32[B, M] (a product of experts)."""
+
+
+def _weighted_probs(theta, carry, keys, logits, aux):
+    del keys, aux
+    mixed = jax.nn.logsumexp(
+        jax.nn.log_softmax(logits), axis=0, b=jnp.moveaxis(theta, 1, 0)[:, :, None]
+    )
+    return carry, Choice(logits=mixed)
+
+
+WEIGHTED_PROBS = Combine(_weighted_probs, name="weighted_probs")
+"""Log of the sum of probabilities with non-negative weights theta f32[B, M] (a mixture)."""

@@ -1,0 +1,257 @@
+"""The engine: requests in, responses out, with a store and a meter on the way.
+
+It knows nothing of methods or tasks. Everything that determines a text goes into its key, so that
+a finished answer is never computed twice and a killed run replays to where it was.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+from tqdm import tqdm
+
+from moco_jax.decoding import schedule
+from moco_jax.decoding.call import Call, Record, Row, place_of
+from moco_jax.decoding.combine import FIRST, Combine
+from moco_jax.decoding.hooks import Charge, Meter, NoStore, Store, unmetered
+from moco_jax.decoding.keys import digest
+from moco_jax.decoding.render import Speaker, render
+from moco_jax.decoding.scoring import score_rows
+from moco_jax.decoding.types import Request, Response, Sampling, Usage
+from moco_jax.models.cost import generation_flops
+
+PyTree = Any
+
+WIDEST = 32
+
+
+class OutOfMemory(RuntimeError):
+    """The device has no room for this many rows."""
+
+
+class Engine:
+    """Runs members on devices.
+
+    Attributes:
+        seed: the run's seed; greedy answers ignore it.
+        width: rows decoded together, part of what makes a run reproducible to the byte; None takes
+            as many as a call has requests, up to 32.
+        chunk: most tokens between two looks of the host; the output does not depend on it.
+        store: keeps finished answers.
+        meter: is told what each cost.
+        progress: whether long work draws a bar.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        width: int | None = None,
+        chunk: int = 32,
+        store: Store | None = None,
+        meter: Meter = unmetered,
+        progress: bool = False,
+    ):
+        self.seed = seed
+        self.width = width
+        self.chunk = chunk
+        self.store = store or NoStore()
+        self.meter = meter
+        self.progress = progress
+        self._asked: dict[str, int] = {}
+
+    def ask(
+        self, members: Sequence[Speaker], requests: Sequence[Request], sampling: Sampling
+    ) -> list[Response]:
+        """Each request is answered by the member at the same index; answers come in order.
+
+        Requests to one checkpoint share batches, wherever they stand in the list.
+        """
+        responses: list[Response | None] = [None] * len(requests)
+        for places in _by_identity(members).values():
+            call = Call(
+                speakers=(members[places[0]],),
+                names=[members[place].name for place in places],
+                requests=[requests[place] for place in places],
+                sampling=sampling,
+                combine=FIRST,
+                thetas=[()] * len(places),
+            )
+            for place, response in zip(places, self._answer(call), strict=True):
+                responses[place] = response
+        return responses  # every place was filled: the groups partition the list
+
+    def join(
+        self,
+        members: Sequence[Speaker],
+        requests: Sequence[Request],
+        sampling: Sampling,
+        combine: Combine,
+        theta: PyTree = (),
+    ) -> list[Response]:
+        """All members write each answer together, token by token.
+
+        Args:
+            members: they must share a vocabulary; logits are cut to it. A token that ends the
+                answer of any member ends it for all.
+            requests: each is rendered with every member's own template.
+            sampling: how tokens are drawn from the combined distribution.
+            combine: the policy.
+            theta: its settings; leaves lead with the request axis.
+        """
+        theta = jax.tree.map(np.asarray, theta)
+        call = Call(
+            speakers=tuple(members),
+            names=["+".join(member.name for member in members)] * len(requests),
+            requests=list(requests),
+            sampling=sampling,
+            combine=combine,
+            thetas=[
+                jax.tree.map(lambda leaf, row=row: leaf[row], theta) for row in range(len(requests))
+            ],
+        )
+        return self._answer(call)
+
+    def score(
+        self,
+        members: Sequence[Speaker],
+        requests: Sequence[Request],
+        continuations: Sequence[str],
+        sampling: Sampling | None = None,
+    ) -> list[tuple[float, ...]]:
+        """Log-probability of every token of each continuation after its request's prompt."""
+        scores: list[tuple[float, ...]] = [()] * len(requests)
+        for places in _by_identity(members).values():
+            member = members[places[0]]
+            rows = [
+                (
+                    render((member,), requests[place], sampling or Sampling()).tokens[0],
+                    _encode(member, continuations[place]),
+                )
+                for place in places
+            ]
+            names = [members[place].name for place in places]
+            for place, values in zip(places, self._score(member, names, rows), strict=True):
+                scores[place] = values
+        return scores
+
+    def _answer(self, call: Call) -> list[Response]:
+        """Answers a call from the store and, where it has nothing, from the devices."""
+        width = self.width or min(WIDEST, 1 << (max(len(call.requests), 1) - 1).bit_length())
+        plan = call.plan(self.seed, self._asked)
+        records: list[Record | None] = [None] * len(call.requests)
+        cached = [True] * len(call.requests)
+        while True:
+            keys = [call.key(part, width) for part in plan]
+            for index, key in enumerate(keys):
+                if records[index] is None and plan[index].prompt.fits:
+                    records[index] = self.store.get(key)
+            missing: dict[str, list[int]] = {}
+            for index, record in enumerate(records):
+                if record is None and plan[index].prompt.fits:
+                    missing.setdefault(keys[index], []).append(index)
+            try:
+                for key, record in self._generate(call, plan, missing, width):
+                    for copy, index in enumerate(missing[key]):
+                        records[index], cached[index] = record, copy > 0
+                break
+            except OutOfMemory:
+                width //= 2
+                self.width = width if self.width else None
+                logging.warning("out of device memory: going on with %d rows at a time", width)
+        responses = [call.response(i, plan[i].prompt, record) for i, record in enumerate(records)]
+        for index, response in enumerate(responses):
+            self._charge(call, index, plan[index].prompt, response, records[index], cached[index])
+        return responses
+
+    def _generate(
+        self, call: Call, plan: Sequence[Row], missing: dict[str, list[int]], width: int
+    ) -> Iterator[tuple[str, Record]]:
+        """Generates what is missing, storing each record before it is handed on."""
+        if not missing:
+            return
+        keys = list(missing)
+        rows = [plan[places[0]] for places in missing.values()]
+        writer = call.writer()
+
+        def stopped(place: int, tokens: np.ndarray) -> bool:
+            return writer.stopped(tokens, rows[place].prompt.thinking)
+
+        jobs = [row.job for row in rows]
+        work = schedule.run(call.machine(width, self.chunk), jobs, stopped)
+        mark = time.monotonic()
+        with tqdm(
+            total=len(rows), desc=call.title(), disable=not self.progress, leave=False
+        ) as bar:
+            for place, stream in _memory_errors(work, width):
+                now = time.monotonic()
+                answer = writer.write(stream.tokens, stream.finish, rows[place].prompt.thinking)
+                record = {
+                    "text": answer.text,
+                    "reasoning": answer.reasoning,
+                    "finish": answer.finish,
+                    "tokens": stream.tokens[: answer.kept].tolist(),
+                    "logprobs": stream.logprobs[: answer.kept].tolist(),
+                    "seconds": now - mark,
+                }
+                mark = now
+                self.store.put(keys[place], record)
+                bar.update()
+                yield keys[place], record
+
+    def _charge(self, call, index, prompt, response, record, cached) -> None:
+        if record is None:
+            return
+        names = call.names[index].split("+") if len(call.speakers) > 1 else [call.names[index]]
+        for name, usage in zip(names, call.usages(prompt, len(response.tokens)), strict=True):
+            share = record["seconds"] / len(names)
+            self.meter(Charge(name, call.requests[index].purpose, usage, share, cached))
+
+    def _score(
+        self, member: Speaker, names: Sequence[str], rows: Sequence[tuple[np.ndarray, np.ndarray]]
+    ) -> list[tuple[float, ...]]:
+        keys = [digest("score", *place_of(member), prompt, text) for prompt, text in rows]
+        records = [self.store.get(key) for key in keys]
+        cached = [record is not None for record in records]
+        missing = [index for index, record in enumerate(records) if record is None]
+        mark = time.monotonic()
+        found = score_rows(member.config, member.params, [rows[index] for index in missing])
+        for place, values in found:
+            now = time.monotonic()
+            record = {"logprobs": values.tolist(), "seconds": now - mark}
+            mark = now
+            records[missing[place]] = record
+            self.store.put(keys[missing[place]], record)
+        for name, (prompt, text), record, old in zip(names, rows, records, cached, strict=True):
+            count = len(prompt) + len(text)
+            usage = Usage(count, 0, 1, generation_flops(member.config, count, 0))
+            self.meter(Charge(name, "score", usage, record["seconds"], old))
+        return [tuple(record["logprobs"]) for record in records]
+
+
+def _by_identity(members: Sequence[Speaker]) -> dict[str, list[int]]:
+    """Places of each distinct checkpoint, in order of first appearance."""
+    places: dict[str, list[int]] = {}
+    for index, member in enumerate(members):
+        places.setdefault(member.identity, []).append(index)
+    return places
+
+
+def _encode(member: Speaker, text: str) -> np.ndarray:
+    tokens = member.tokenizer.encode(text, add_special_tokens=False)
+    if not tokens:
+        raise ValueError(f"the continuation {text!r} has no tokens for {member.name} to score")
+    return np.array(tokens, np.int32)
+
+
+def _memory_errors(work: Iterator[Any], width: int) -> Iterator[Any]:
+    """Passes `work` on, naming the error that a smaller batch can mend."""
+    try:
+        yield from work
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error) or width == 1:
+            raise
+        raise OutOfMemory(str(error)) from error

@@ -1,0 +1,57 @@
+"""What the engine tells others: finished answers to a store, their cost to a meter."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from moco_jax.decoding.types import Usage
+
+
+class Store(Protocol):
+    """Keeps finished answers under a key that names everything that determines them."""
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """The record stored under `key`, or None."""
+
+    def put(self, key: str, record: dict[str, Any]) -> None:
+        """Keeps a JSON-able record, durably, before it returns."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Charge:
+    """What one response or score cost.
+
+    Attributes:
+        member: name of the member.
+        purpose: purpose of the request, or "score".
+        usage: its share of what the request cost (joined members get one charge each).
+        seconds: wall clock, the batch's time divided among its rows.
+        cached: whether it came from the store, so that nothing was spent now.
+    """
+
+    member: str
+    purpose: str
+    usage: Usage
+    seconds: float
+    cached: bool
+
+
+Meter = Callable[[Charge], None]
+
+
+def unmetered(charge: Charge) -> None:
+    """Counts nothing."""
+    del charge
+
+
+class NoStore:
+    """Remembers nothing."""
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """Always None."""
+        del key
+        return None
+
+    def put(self, key: str, record: dict[str, Any]) -> None:
+        """Does nothing."""
+        del key, record

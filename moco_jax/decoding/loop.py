@@ -1,0 +1,268 @@
+"""The one decode loop, on device: groups of members, rows of text, a policy.
+
+A row's stream is written to every group's cache as it grows. The last token of a stream is never in
+the cache yet: each step first feeds it, gets the next logits, and chooses the next token. Prefill
+therefore writes all but the last prompt token, and needs no logits.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from moco_jax.decoding.combine import Aux, Combine
+from moco_jax.decoding.keys import step_keys
+from moco_jax.decoding.sampling import Filters, Knobs, draw
+from moco_jax.models.config import ModelConfig
+from moco_jax.models.decoder import KVCache, forward, unembed
+
+PyTree = Any
+
+RUNNING, STOP, LENGTH = 0, 1, 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """What a compiled decode program depends on, besides shapes.
+
+    Attributes:
+        configs: one per group (a group is one member).
+        combine: the policy.
+        filters: the sampling steps it contains.
+        vocab_size: logits are cut to the vocabulary that the groups share.
+    """
+
+    configs: tuple[ModelConfig, ...]
+    combine: Combine
+    filters: Filters
+    vocab_size: int
+
+
+@flax.struct.dataclass
+class Rows:
+    """State of B rows; every leaf but the groups' leads with the row axis.
+
+    Attributes:
+        last: i32[M, B] last token of each group's stream, not yet in its cache.
+        position: i32[M, B] where it will be written.
+        step: i32[B] tokens generated so far: the row's own token index.
+        budget: i32[B] tokens it may generate.
+        finish: i32[B] RUNNING, STOP or LENGTH; empty slots are STOP.
+        key: u32[B, 2] threefry key data of the row.
+        theta: the policy's settings.
+        carry: the policy's memory.
+        tokens: i32[B, T] generated tokens.
+        logprobs: f32[B, T] their log-probabilities at temperature 1, unfiltered.
+        speaker: i32[B, T] the member heard at each token, where the policy says so.
+        seen: bool[B, V] tokens of prompt and answer, or None without a repetition penalty.
+    """
+
+    last: jax.Array
+    position: jax.Array
+    step: jax.Array
+    budget: jax.Array
+    finish: jax.Array
+    key: jax.Array
+    theta: PyTree
+    carry: PyTree
+    tokens: jax.Array
+    logprobs: jax.Array
+    speaker: jax.Array
+    seen: jax.Array | None
+
+
+def empty_rows(program: Program, width: int, length: int, theta_row: PyTree) -> Rows:
+    """Host arrays of `width` free slots for answers of up to `length` tokens."""
+    groups = len(program.configs)
+    theta = jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[None], width, 0), theta_row)
+    return Rows(
+        last=np.zeros((groups, width), np.int32),
+        position=np.zeros((groups, width), np.int32),
+        step=np.zeros(width, np.int32),
+        budget=np.zeros(width, np.int32),
+        finish=np.full(width, STOP, np.int32),
+        key=np.zeros((width, 2), np.uint32),
+        theta=theta,
+        carry=jax.tree.map(np.array, program.combine.init(theta)),
+        tokens=np.zeros((width, length), np.int32),
+        logprobs=np.zeros((width, length), np.float32),
+        speaker=np.zeros((width, length), np.int32),
+        seen=np.zeros((width, program.vocab_size), bool) if program.filters.penalty else None,
+    )
+
+
+@functools.partial(jax.jit, static_argnames=("config", "context"), donate_argnames=("cache",))
+def prefill(
+    config: ModelConfig,
+    context: int,
+    params: PyTree,
+    cache: KVCache,
+    rows: jax.Array,
+    tokens: jax.Array,
+    positions: jax.Array,
+) -> KVCache:
+    """Writes a block of prompt tokens into some rows of a cache.
+
+    Args:
+        config: the group's architecture.
+        context: only the first `context` slots are read and written; a bucket.
+        params: its weights.
+        cache: the cache, donated.
+        rows: i32[P] the rows to write; an index beyond the cache is padding.
+        tokens: i32[P, S].
+        positions: i32[P, S]; negative is padding.
+
+    Returns:
+        The cache with the block written.
+    """
+    view = jax.tree.map(lambda leaf: leaf.at[rows, :context].get(mode="clip"), cache)
+    _, view = forward(config, params, tokens, positions, view)
+    return jax.tree.map(
+        lambda leaf, part: leaf.at[rows, :context].set(part, mode="drop"), cache, view
+    )
+
+
+@functools.partial(jax.jit, static_argnames=("program",), donate_argnames=("caches", "rows"))
+def decode(
+    program: Program,
+    params: Sequence[PyTree],
+    caches: Sequence[KVCache],
+    rows: Rows,
+    knobs: Knobs,
+    eos: jax.Array,
+    steps: jax.Array,
+    patience: jax.Array,
+) -> tuple[Sequence[KVCache], Rows]:
+    """Generates up to `steps` tokens per running row.
+
+    Args:
+        program: what is compiled.
+        params: the groups' weights.
+        caches: the groups' caches, donated.
+        rows: the rows, donated.
+        knobs: values of the sampling filters.
+        eos: i32[E] ids that end a row, padded with -1.
+        steps: most tokens per call.
+        patience: leave early once this many rows are free (B: only when all are).
+
+    Returns:
+        The caches and rows.
+    """
+
+    def going(state):
+        index, _, rows = state
+        free = jnp.sum(rows.finish != RUNNING)
+        return (index < steps) & (free < patience)
+
+    def step(state):
+        index, caches, rows = state
+        caches, rows = _step(program, params, caches, rows, knobs, eos)
+        return index + 1, caches, rows
+
+    _, caches, rows = jax.lax.while_loop(going, step, (jnp.int32(0), tuple(caches), rows))
+    return caches, rows
+
+
+def _step(program, params, caches, rows, knobs, eos):
+    """One token for every running row."""
+    live = rows.finish == RUNNING
+    logits, caches = _next_logits(program, params, caches, rows, live)
+    keys = step_keys(rows.key, rows.step)
+    carry, choice = program.combine.step(
+        rows.theta, rows.carry, keys, logits, Aux(rows.step, rows.last[0])
+    )
+    token = choice.token
+    if token is None:
+        token = draw(program.filters, knobs, keys, choice.logits, rows.seen)
+    logprob = jnp.take_along_axis(jax.nn.log_softmax(choice.logits), token[:, None], 1)[:, 0]
+
+    # A finished row's index lies beyond the buffer, where writes are dropped.
+    slot = jnp.where(live, rows.step, rows.tokens.shape[1])
+    row = jnp.arange(token.shape[0])
+    done = live.astype(jnp.int32)
+    ends = jnp.any(token[:, None] == eos, -1)
+    if choice.stop is not None:
+        ends |= choice.stop
+    finish = jnp.where(ends, STOP, jnp.where(rows.step + 1 >= rows.budget, LENGTH, RUNNING))
+    speaker = rows.speaker
+    if choice.speaker is not None:
+        speaker = speaker.at[row, slot].set(choice.speaker, mode="drop")
+    seen = rows.seen
+    if seen is not None:
+        seen = seen.at[row, token].set(True)
+    rows = rows.replace(
+        last=jnp.where(live, token, rows.last),
+        position=rows.position + done,
+        step=rows.step + done,
+        finish=jnp.where(live, finish, rows.finish),
+        carry=carry,
+        tokens=rows.tokens.at[row, slot].set(token, mode="drop"),
+        logprobs=rows.logprobs.at[row, slot].set(logprob, mode="drop"),
+        speaker=speaker,
+        seen=seen,
+    )
+    return caches, rows
+
+
+def _next_logits(program, params, caches, rows, live):
+    """Feeds every group its last tokens; f32[M, B, V] logits and the caches."""
+    logits, grown = [], []
+    for group, config in enumerate(program.configs):
+        position = jnp.where(live, rows.position[group], -1)
+        hidden, cache = forward(
+            config,
+            params[group],
+            rows.last[group][:, None],
+            position[:, None],
+            caches[group],
+        )
+        logits.append(unembed(config, params[group], hidden[:, 0])[:, : program.vocab_size])
+        grown.append(cache)
+    return jnp.stack(logits), tuple(grown)
+
+
+SCORE_BLOCK = 16
+"""Positions whose logits exist at once while text is scored."""
+
+
+@functools.partial(jax.jit, static_argnames=("config",))
+def token_logprobs(
+    config: ModelConfig,
+    params: PyTree,
+    tokens: jax.Array,
+    positions: jax.Array,
+    cache: KVCache | None = None,
+) -> jax.Array:
+    """Log-probability of every token given those before it.
+
+    Args:
+        config: the architecture.
+        params: its weights.
+        tokens: i32[P, S], S a multiple of `SCORE_BLOCK`.
+        positions: i32[P, S]; negative is padding.
+        cache: what stands before the tokens; it is read, not changed.
+
+    Returns:
+        f32[P, S]; column 0 is 0.
+    """
+    hidden, _ = forward(config, params, tokens, positions, cache)
+    targets = jnp.roll(tokens, -1, axis=1)
+    blocks = tokens.shape[1] // SCORE_BLOCK
+
+    def logprobs(part):
+        states, wanted = part
+        scores = jax.nn.log_softmax(unembed(config, params, states))
+        return jnp.take_along_axis(scores, wanted[..., None], -1)[..., 0]
+
+    def split(array):
+        parts = array.reshape(array.shape[0], blocks, SCORE_BLOCK, *array.shape[2:])
+        return jnp.moveaxis(parts, 1, 0)
+
+    found = jax.lax.map(logprobs, (split(hidden), split(targets)))
+    found = jnp.moveaxis(found, 0, 1).reshape(tokens.shape)
+    return jnp.roll(found, 1, axis=1).at[:, 0].set(0)

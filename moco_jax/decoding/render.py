@@ -1,0 +1,110 @@
+"""From a request to the token ids each member reads."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from moco_jax.decoding.types import Request, Sampling
+from moco_jax.models.config import ModelConfig
+from moco_jax.models.tokenizer import ChatTemplate, inside_thought
+
+PyTree = Any
+
+
+class Speaker(Protocol):
+    """What the engine needs of a member.
+
+    Attributes:
+        name: for transcripts and the ledger.
+        identity: hash of tensors, config and tokenizer.
+        config: the architecture.
+        params: the weights, on device.
+        tokenizer: a `transformers` tokenizer.
+        template: renders conversations as token ids.
+        eos: ids that end an answer.
+        generation_config: the checkpoint's own sampling settings.
+    """
+
+    name: str
+    identity: str
+    config: ModelConfig
+    params: PyTree
+    tokenizer: Any
+    template: ChatTemplate
+    eos: tuple[int, ...]
+    generation_config: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prompt:
+    """A rendered request.
+
+    Attributes:
+        tokens: i32[n] per speaker, each by its own template.
+        budget: tokens that may follow; 0 when the prompt fills the context.
+        cut: tokens cut from the middle, the most over speakers.
+        thinking: whether it ends inside an open `<think>`.
+    """
+
+    tokens: tuple[np.ndarray, ...]
+    budget: int
+    cut: int
+    thinking: bool
+
+    @property
+    def fits(self) -> bool:
+        """Whether at least one token can follow."""
+        return self.budget > 0
+
+
+def render(speakers: Sequence[Speaker], request: Request, sampling: Sampling) -> Prompt:
+    """Renders a request with every speaker's template, within every speaker's context."""
+    parts = [_render(speaker, request, sampling) for speaker in speakers]
+    room = min(
+        speaker.config.max_positions - len(tokens)
+        for speaker, (tokens, _, _) in zip(speakers, parts, strict=True)
+    )
+    return Prompt(
+        tokens=tuple(np.array(tokens, np.int32) for tokens, _, _ in parts),
+        budget=max(min(sampling.max_new_tokens, room), 0),
+        cut=max(cut for _, cut, _ in parts),
+        thinking=parts[0][2],
+    )
+
+
+def _render(
+    speaker: Speaker, request: Request, sampling: Sampling
+) -> tuple[Sequence[int], int, bool]:
+    """Token ids of a request, how many were cut, and whether it ends inside a thought."""
+    template, cut = speaker.template, 0
+    asked = request.messages, request.prefix, sampling.thinking
+    tokens = template.render(*asked)
+    limit = speaker.config.max_positions - 1
+    if len(tokens) > limit and sampling.overflow == "cut_middle":
+        room = max(speaker.config.max_positions - sampling.max_new_tokens, limit // 2)
+        tokens, cut = template.truncate(request.messages, room, request.prefix, sampling.thinking)
+    if not tokens:
+        raise ValueError(
+            f"{speaker.name} got an empty prompt: its tokenizer has no chat template and adds no "
+            "BOS token, so an empty question leaves nothing to continue; ask something"
+        )
+    return tokens, cut, inside_thought(template.text(*asked), request.prefix)
+
+
+_OWN_SETTINGS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+
+
+def effective_sampling(sampling: Sampling, speaker: Speaker) -> Sampling:
+    """`sampling`, overridden by the member's `generation_config.json` where that was asked for.
+
+    A checkpoint that says `do_sample: false` decodes greedily; greedy sampling stays greedy.
+    """
+    if not sampling.use_generation_config or sampling.greedy:
+        return sampling
+    own = speaker.generation_config
+    changes = {name: own[name] for name in _OWN_SETTINGS if own.get(name) is not None}
+    if not own.get("do_sample", True):
+        changes["temperature"] = 0.0
+    return dataclasses.replace(sampling, **changes)

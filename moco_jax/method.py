@@ -1,0 +1,132 @@
+"""An algorithm: a frozen dataclass of hyperparameters whose `fit` makes a System."""
+
+import abc
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from moco_jax.decoding.types import Response
+from moco_jax.pool import MemberInfo, shared_vocabulary
+from moco_jax.system import Context, System
+from moco_jax.tasks import Score, Split
+
+
+class NeedsError(ValueError):
+    """The pool or the task does not meet what a method needs."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Needs:
+    """What a method asks of its pool and task; checked before weights are read.
+
+    Attributes:
+        members: smallest number of members.
+        at_most: largest number of members.
+        same_architecture: all members have one configuration, so that weights can be combined.
+        same_vocabulary: all members map token ids to the same strings.
+        kinds: task kinds it can serve; empty means all.
+    """
+
+    members: int = 1
+    at_most: int | None = None
+    same_architecture: bool = False
+    same_vocabulary: bool = False
+    kinds: tuple[str, ...] = ()
+
+    def check(self, method: str, members: Sequence[MemberInfo], kind: str) -> None:
+        """Raises NeedsError naming the member (or task kind) that breaks a need, and why."""
+        if len(members) < self.members:
+            raise NeedsError(
+                f"{method} needs at least {self.members} members; the pool has {len(members)}. "
+                "Add members with --models."
+            )
+        if self.at_most is not None and len(members) > self.at_most:
+            raise NeedsError(
+                f"{method} takes at most {self.at_most} member(s); the pool has {len(members)}. "
+                "Pass fewer with --models."
+            )
+        if self.kinds and kind not in self.kinds:
+            raise NeedsError(
+                f"{method} serves tasks of kind {', '.join(self.kinds)}; this one is {kind}"
+            )
+        if self.same_architecture:
+            _check_architecture(method, members)
+        if self.same_vocabulary:
+            shared_vocabulary(members)
+
+
+def _check_architecture(method: str, members: Sequence[MemberInfo]) -> None:
+    first = members[0]
+    for other in members[1:]:
+        for field in dataclasses.fields(first.config):
+            ours, theirs = getattr(first.config, field.name), getattr(other.config, field.name)
+            if ours != theirs:
+                raise NeedsError(
+                    f"{method} combines weights, so all members need one architecture: "
+                    f"{other.name} has {field.name} {theirs!r}, {first.name} has {ours!r}. "
+                    "Routing, text and (with one vocabulary) logit methods take mixed pools."
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class Workbench(Context):
+    """What `fit` works with: a context, plus the dev split as a value. It has no test split.
+
+    Attributes:
+        dev: dev items with their golds.
+        scorer: scores outputs for given dev indices.
+    """
+
+    dev: Split
+    scorer: Callable[[Sequence[int], Sequence[str]], list[Score]]
+
+    def score_dev(self, responses: Sequence[Response]) -> list[Score]:
+        """Scores one response per dev item."""
+        return self.scorer(range(len(self.dev.items)), [response.text for response in responses])
+
+    def mean_dev_score(self, responses: Sequence[Response]) -> float:
+        """Mean score of one response per dev item."""
+        scores = self.score_dev(responses)
+        return sum(score.value for score in scores) / len(scores)
+
+    def dev_responses(self) -> list[list[Response]]:
+        """Every member's greedy answer to every dev item, [member][item]; cached by the store."""
+        greedy = self.sampling.with_greedy()
+        return [
+            self.answer(index, self.dev.items, sampling=greedy, purpose="dev")
+            for index in range(len(self.pool))
+        ]
+
+    @functools.cached_property
+    def _dev_scores(self) -> tuple[float, ...]:
+        return tuple(self.mean_dev_score(responses) for responses in self.dev_responses())
+
+    def dev_scores(self) -> tuple[float, ...]:
+        """Every member's mean dev score with greedy decoding: one policy for all rankings."""
+        return self._dev_scores
+
+    def best(self) -> int:
+        """Index of the best member on dev; ties go to the earlier one."""
+        scores = self.dev_scores()
+        return scores.index(max(scores))
+
+    def ranking(self) -> list[int]:
+        """Member indices, best on dev first; ties keep pool order."""
+        scores = self.dev_scores()
+        return sorted(range(len(scores)), key=lambda index: -scores[index])
+
+
+@dataclasses.dataclass(frozen=True)
+class Method(abc.ABC):
+    """Base of all methods. Fields of subclasses are hyperparameters with their defaults.
+
+    A subclass validates its fields in `__post_init__` and names what is wrong.
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[Needs] = Needs()
+
+    @abc.abstractmethod
+    def fit(self, bench: Workbench) -> System:
+        """Learns from the dev split what it needs, and returns the system."""

@@ -1,0 +1,236 @@
+"""The pool: an ordered list of members, and what is known of each before its weights are read."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from moco_jax.decoding.engine import Engine
+from moco_jax.decoding.types import Request, Response, Sampling
+from moco_jax.models import lora, tokenizer
+from moco_jax.models.checkpoint import Checkpoint, load_checkpoint, open_checkpoint, save_checkpoint
+from moco_jax.models.config import ModelConfig
+from moco_jax.tiny.registry import PREFIX, tiny_pool_path
+
+PyTree = Any
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MemberInfo:
+    """A member before its weights are read.
+
+    Attributes:
+        name: what the user called it; a second one of the same name gets a suffix `#2`.
+        path: directory or hub id of the full checkpoint (of an adapter: of its base).
+        adapter: directory of a LoRA adapter to merge in, or None.
+        config: the architecture.
+        raw_config: the checkpoint's `config.json`.
+        generation_config: the checkpoint's `generation_config.json`, or empty.
+        tokenizer: a `transformers` tokenizer.
+    """
+
+    name: str
+    path: str
+    adapter: str | None
+    config: ModelConfig
+    raw_config: dict[str, Any]
+    generation_config: dict[str, Any]
+    tokenizer: Any
+
+    @functools.cached_property
+    def template(self) -> tokenizer.ChatTemplate:
+        """Renders conversations as token ids."""
+        return tokenizer.ChatTemplate(self.tokenizer)
+
+    @functools.cached_property
+    def eos(self) -> tuple[int, ...]:
+        """Token ids that end an answer."""
+        return tokenizer.eos_ids(self.tokenizer, self.raw_config, self.generation_config)
+
+
+def inspect(source: str, name: str | None = None) -> MemberInfo:
+    """Reads config and tokenizer of a member, not its weights.
+
+    Args:
+        source: `tiny:<name>`, a checkpoint directory, a LoRA adapter directory, or a hub id.
+        name: how to call it; `source` by default.
+
+    Raises:
+        ValueError: it is not a checkpoint we can load; the message says why.
+    """
+    place = str(tiny_pool_path(source)) if source.startswith(PREFIX) else source
+    adapter = None
+    if lora.is_adapter_dir(place):
+        adapter, place = place, lora.adapter_base(place)
+    checkpoint = open_checkpoint(place)
+    words = adapter if adapter and tokenizer.has_tokenizer(adapter) else checkpoint.directory
+    return MemberInfo(
+        name=name or source,
+        path=place,
+        adapter=adapter,
+        config=checkpoint.config,
+        raw_config=checkpoint.raw_config,
+        generation_config=checkpoint.generation_config,
+        tokenizer=tokenizer.load_tokenizer(words),
+    )
+
+
+def inspect_all(sources: Sequence[str]) -> list[MemberInfo]:
+    """Infos of a pool in order, with unique names."""
+    known: dict[str, MemberInfo] = {}
+    infos = []
+    for index, source in enumerate(sources):
+        again = list(sources[:index]).count(source)
+        info = known.setdefault(source, inspect(source)) if source not in known else known[source]
+        infos.append(dataclasses.replace(info, name=f"{source}#{again + 1}" if again else source))
+    return infos
+
+
+def shared_vocabulary(members: Sequence[MemberInfo]) -> int:
+    """Size of the vocabulary that members share; raises ValueError naming the first mismatch."""
+    return tokenizer.shared_vocabulary(
+        [member.tokenizer for member in members], [member.name for member in members]
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Member:
+    """One language model, ready to answer.
+
+    Attributes:
+        info: what it is.
+        params: its weights on device, one leaf per checkpoint tensor.
+        identity: hash of tensors, config and tokenizer (or of the recipe that made it).
+    """
+
+    info: MemberInfo
+    params: PyTree = dataclasses.field(repr=False)
+    identity: str
+
+    name = property(lambda self: self.info.name)
+    config = property(lambda self: self.info.config)
+    tokenizer = property(lambda self: self.info.tokenizer)
+    template = property(lambda self: self.info.template)
+    eos = property(lambda self: self.info.eos)
+    generation_config = property(lambda self: self.info.generation_config)
+
+    @classmethod
+    def load(cls, info: MemberInfo, dtype: Any = None) -> "Member":
+        """Reads the weights; None takes float32 on CPU and bfloat16 on accelerators."""
+        dtype = default_dtype() if dtype is None else jnp.dtype(dtype)
+        params = load_checkpoint(info.path, dtype).params
+        if info.adapter:
+            params = lora.merge_adapter(params, lora.load_adapter(info.adapter))
+        words = tokenizer.tokenizer_fingerprint(info.tokenizer)
+        return cls(info, params, fingerprint(params, info.config, words))
+
+    def derive(self, name: str, params: PyTree, recipe: str) -> "Member":
+        """A member with this one's architecture and tokenizer, and weights made by a recipe.
+
+        Args:
+            name: how to call it.
+            params: its weights.
+            recipe: names everything that made them; becomes part of the identity.
+        """
+        identity = hashlib.sha256(f"{self.identity} {recipe}".encode()).hexdigest()
+        info = dataclasses.replace(self.info, name=name, adapter=None)
+        return Member(info, params, identity)
+
+    def save(self, directory: pathlib.Path) -> None:
+        """Writes a directory that `transformers` and `inspect` load."""
+        info = self.info
+        save_checkpoint(
+            directory,
+            Checkpoint(info.config, self.params, info.raw_config, "", info.generation_config),
+            tokenizer=info.tokenizer,
+        )
+
+
+def default_dtype() -> Any:
+    """float32 on CPU, bfloat16 on accelerators."""
+    return jnp.dtype(jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16)
+
+
+def fingerprint(params: PyTree, config: ModelConfig, words: str) -> str:
+    """Hash (hex) of tensors with their paths, types and shapes, of the config and tokenizer."""
+    total = hashlib.blake2b(digest_size=32)
+    total.update(json.dumps([dataclasses.asdict(config), words], default=str).encode())
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        total.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
+        total.update(np.ascontiguousarray(np.asarray(leaf)).view(np.uint8).data)
+    return total.hexdigest()
+
+
+class Pool:
+    """An ordered list of members; a checkpoint may stand in it twice."""
+
+    def __init__(self, members: Sequence[Member]):
+        if not members:
+            raise ValueError("a pool needs at least one member; pass --models=NAME,NAME,...")
+        self.members = tuple(members)
+
+    @classmethod
+    def load(cls, sources: Sequence[str], dtype: Any = None) -> "Pool":
+        """Loads members by name: `tiny:<name>`, directory, LoRA adapter directory, or hub id.
+
+        Every member's files are checked before the first weights are read, and a source that
+        stands twice is read once.
+
+        Args:
+            sources: the names.
+            dtype: of the weights; None takes float32 on CPU and bfloat16 on accelerators.
+        """
+        return cls.of(inspect_all(sources), dtype)
+
+    @classmethod
+    def of(cls, infos: Sequence[MemberInfo], dtype: Any = None) -> "Pool":
+        """Loads the weights of inspected members."""
+        loaded: dict[tuple[str, str | None], Member] = {}
+        members = []
+        for info in infos:
+            place = info.path, info.adapter
+            if place not in loaded:
+                loaded[place] = Member.load(info, dtype)
+            members.append(dataclasses.replace(loaded[place], info=info))
+        return cls(members)
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, index: int) -> Member:
+        return self.members[index]
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self.members)
+
+    @property
+    def names(self) -> list[str]:
+        """Names in order."""
+        return [member.name for member in self.members]
+
+    def generate(
+        self, prompts: Sequence[str], sampling: Sampling | None = None, seed: int = 0
+    ) -> list[list[Response]]:
+        """Every member's answer to every prompt, [member][prompt]."""
+        engine = Engine(seed=seed)
+        requests = [Request.user(prompt) for prompt in prompts]
+        asked = sampling or Sampling()
+        return [engine.ask([member] * len(requests), requests, asked) for member in self.members]
+
+    def score(
+        self, prompts: Sequence[str], continuations: Sequence[str]
+    ) -> list[list[tuple[float, ...]]]:
+        """Log-probability of every token of each continuation, [member][prompt][token]."""
+        engine = Engine()
+        requests = [Request.user(prompt) for prompt in prompts]
+        return [
+            engine.score([member] * len(requests), requests, continuations)
+            for member in self.members
+        ]
