@@ -10,8 +10,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from moco_jax.tasks.extraction import HASHES, JSON_ANSWER, first_line
-from moco_jax.tasks.markup import boxes, clean, strip_thinking, tagged
+from moco_jax.tasks.extraction import set_apart
+from moco_jax.tasks.markup import boxes, clean, strip_thinking
 from moco_jax.tasks.templates import LETTERS
 
 SHORT_OPTION = 4  # characters; shorter option texts turn up by chance
@@ -22,16 +22,16 @@ _AFTER = r"(?:because|since|as|is|and|with|for|which|due|given)\b"
 LETTER = re.compile(
     r"[\s(\[{*_\"'`$“‘<=:：-]{0,8}(?:\\(?:text|mathrm|textbf|boxed?)\{\s?)?\(?"
     r"([A-Za-z])"
-    rf"(?=\Z|[)\]}}*_\"`$,;!?：:”’>。]|\.(?!\w)|'(?!\w)|\s{{0,2}}\n|\s{{1,4}}(?:\Z|[-–—(\n=]|{_AFTER}))"
+    rf"(?=\Z|[)\]}}*_\"`$,;!?：:”’>。]|\.(?!\w)|'(?!\w)|\s{{0,2}}\n|\s{{1,4}}(?:\Z|[-–—(\n]|{_AFTER}))"
 )
 DECLARES = re.compile(
-    r"(?:answer|answers|option|choice|choose|chose|pick|picked|select|selected|solution|go with"
+    r"(?:answers?|letter|option|choice|choose|chose|pick|picked|select|selected|solution|go with"
     r"|答案|回答|答え|ответ|antwort|respuesta|réponse|resposta|risposta|정답)(?!\w(?<![是为は]))",
     re.IGNORECASE,
 )
 _FILLERS = (
     r"is|are|was|be|would|should|must|the|correct|right|best|most|option|choice|answer|letter"
-    r"|definitely|clearly|probably|likely|certainly|obviously|therefore|thus|i think|i believe"
+    r"|s|definitely|clearly|probably|likely|certainly|obviously|therefore|thus|i think|i believe"
     r"|it is|it's|described|given|by|to|of|question|final|this|as|是|为|は"
 )
 FILLER = re.compile(rf"[\s:：=*_\"'`-]{{0,6}}(?:{_FILLERS})(?![A-Za-z'])", re.IGNORECASE)
@@ -48,6 +48,10 @@ NEGATION = re.compile(
     r"\b(?:not|nor|isn't|never|except)\s{1,2}(?:the\s)?[(*\"']{0,3}\Z", re.IGNORECASE
 )
 MENTION = re.compile(r"(?<![\w(])\(([A-Za-z])\)|(?<!\w)([A-Z])\)|\*\*\(?([A-Z])[).:]?\*\*")
+CLOSING = re.compile(
+    r"(?:\n|(?:[,:;]|\b(?:is|be|so|therefore|thus|hence)|it's)\s{1,3})[\W_]{0,3}([A-Z])[\W_]{0,6}\Z",
+    re.IGNORECASE,
+)
 LINE_LETTER = re.compile(r"^[ \t*(-]{0,6}([A-Z])[).:](?=\s)", re.MULTILINE)
 
 
@@ -65,18 +69,15 @@ def stated_letter(text: str, choices: Sequence[str]) -> str | None:
     return (
         _leading(text, letters)
         or _last_mention(text, letters)
+        or _closing(text, letters)
         or _last_option_text(text, letters, options)
     )
 
 
 def _marked(text: str) -> list[str]:
     """What an output sets apart as its answer, most binding first."""
-    marked = [content for content in reversed(boxes(text)) if clean(content)][:1]
-    tag = tagged(text)
-    marked += [] if tag is None else [tag]
-    marked += [match.group(1) or match.group(2) for match in JSON_ANSWER.finditer(text)][-1:]
-    hashes = [match.end() for match in HASHES.finditer(text)]
-    return marked + ([first_line(text, hashes[-1])] if hashes else [])
+    boxed = [content for content in boxes(text) if clean(content)]
+    return [*boxed[:1], set_apart(text) or ""]
 
 
 def _whole(text: str, letters: str, options: Sequence[str]) -> str | None:
@@ -129,7 +130,9 @@ def _declared_at(
         found = letter.group(1)
         plain_article = found in "aI" and text[letter.end() : letter.end() + 1] == " "
         if not plain_article and not _negated(text, start):
-            return found.upper()
+            if found.upper() in letters:
+                return found.upper()
+            return _option_at(text, end, letters, options) or found.upper()
     return _option_at(text, end, letters, options)
 
 
@@ -142,6 +145,9 @@ def _option_at(text: str, end: int, letters: str, options: Sequence[str]) -> str
         option = options[letters.index(bare.group(1))]
         if option and _opens(_fold(line[2:]), option):
             return bare.group(1)
+    opening = _fold(line[:64])
+    if not any(opening.startswith(option[:16].rstrip(" .")) for option in options if option):
+        return None
     folded = _fold(line)
     fitting = [option for option in options if option and _opens(folded, option)]
     return letters[options.index(max(fitting, key=len))] if fitting else None
@@ -183,19 +189,28 @@ def _last_mention(text: str, letters: str) -> str | None:
     return None
 
 
+def _closing(text: str, letters: str) -> str | None:
+    """The letter a text ends on, as in "So, B."."""
+    match = CLOSING.search(text[-40:])
+    return match.group(1) if match is not None and match.group(1) in letters else None
+
+
 def _negated(text: str, start: int) -> bool:
     return NEGATION.search(text[max(0, start - 12) : start]) is not None
 
 
 def _last_option_text(text: str, letters: str, options: Sequence[str]) -> str | None:
     """The option the text ends with, else the one named last on the last line, longest first."""
+    last_line = text.rsplit("\n", 1)[-1]
+    if LINE_LETTER.match(last_line):
+        return None
     folded = _fold(text[-2 * WINDOW - max(map(len, options)) :])
     closing = [
         option for option in options if len(option) >= SHORT_OPTION and _ends(folded, option)
     ]
     if closing:
         return letters[options.index(max(closing, key=len))]
-    line = _fold(text.rsplit("\n", 1)[-1])
+    line = _fold(last_line[-2 * WINDOW - max(map(len, options)) :])
     spans = [span for option in set(options) for span in _mentions(line, option)]
     spans = [span for span in spans if not any(_inside(span, other) for other in spans)]
     named = {line[start:end] for start, end in spans}

@@ -15,13 +15,22 @@ LONGEST = 2000  # characters of a marked answer that are looked at
 _WORDS = r"answer|solution|答案|回答|答え|ответ|antwort|respuesta|réponse|resposta|risposta|정답"
 MARKER = re.compile(
     rf"(?:{_WORDS})(?!\w)[*_\"'`]{{0,4}}(?:[ \t]to[ \t][^.:\n]{{1,100}}?)?[ \t]{{0,4}}"
-    r"(?:is\b|are\b|=|:|：|是|为|は)[*_]{0,4}[ \t]{0,4}(?::[*_]{0,4})?"
+    r"(?:is\b|are\b|(?:would|should|must|will)[ ]be\b|=|:|：|是|为|は)"
+    r"[*_]{0,4}[ \t]{0,4}(?::[*_]{0,4})?"
+    r"(?:(?:therefore|thus|then|simply|exactly|definitely|clearly|approximately|roughly)\b)?"
     r"|(?:答案|回答)(?:是|为)[:：]?"
     rf"|^[#*_ \t]{{0,8}}(?:final[ \t]|correct[ \t])?answer[*_:]{{0,4}}[ \t]{{0,4}}(?=\r?\n)",
     re.IGNORECASE | re.MULTILINE,
 )
-HASHES = re.compile(r"(?:^|[ \t])#{4}[ \t]{0,4}(?=\S)", re.MULTILINE)
-NEGATED = re.compile(r"\s{0,4}(?:not|n't)\b", re.IGNORECASE)
+HASHES = re.compile(r"(?:^|[ \t])#{4}[ \t]{0,4}(?=[^\s#])")
+# What may stand between a marker and its value: blanks, and the opening of a display.
+OPENING = re.compile(r"(?:\s|\\\[\s|\$\$\s|```\w{0,12}\n)*+")
+# "The answer is not 5" and "I hope this answer is clear" state nothing.
+NEGATED = re.compile(
+    r"\s{0,4}(?:(?:not|n't)\b"
+    r"|(?:clear|correct|right|helpful|wrong|incorrect)[.!]{0,3}[ \t]{0,4}(?:\n|\Z))",
+    re.IGNORECASE,
+)
 REASON = re.compile(r",?[ \t]because\b|, (?:since|which|so)\b")
 JSON_ANSWER = re.compile(
     r'"(?:final[_ ]?)?answer"\s{0,4}:\s{0,4}(?:"((?:[^"\\]|\\.)*+)"|([\w.+-]{1,40}))', re.IGNORECASE
@@ -38,21 +47,28 @@ def extract_answer(text: str) -> str | None:
 
 def _candidates(text: str) -> Iterator[str]:
     """Where the answer may stand, most binding first."""
-    yield from reversed(boxes(text))
-    yield tagged(text) or ""
+    yield from boxes(text)
+    yield set_apart(text) or ""
     yield _last_marked(text) or ""
     unclosed = open_box(text)
     yield text if unclosed is None else unclosed
 
 
-def _last_marked(text: str) -> str | None:
-    """The answer after the last `####`, in the last JSON field, else after the last marker that has one."""
-    hashes = [match.end() for match in HASHES.finditer(text)]
+def set_apart(text: str) -> str | None:
+    """The answer in the last `<answer>` tag, after `####` on the last line, or in a JSON field."""
+    tag = tagged(text)
+    if tag is not None:
+        return tag
+    last_line = text.rstrip().rsplit("\n", 1)[-1]
+    hashes = [match.end() for match in HASHES.finditer(last_line)]
     if hashes:
-        return first_line(text, hashes[-1])
-    objects = list(JSON_ANSWER.finditer(text))
-    if objects:
-        return objects[-1].group(1) or objects[-1].group(2)
+        return last_line[hashes[-1] :]
+    fields = list(JSON_ANSWER.finditer(text))
+    return (fields[-1].group(1) or fields[-1].group(2)) if fields else None
+
+
+def _last_marked(text: str) -> str | None:
+    """The answer after the last marker that has one."""
     for end in reversed([match.end() for match in MARKER.finditer(text)]):
         if NEGATED.match(text, end):
             continue
@@ -64,8 +80,8 @@ def _last_marked(text: str) -> str | None:
 
 def first_line(text: str, start: int) -> str:
     """The first line with anything on it from `start` on, at most `LONGEST` characters of it."""
-    window = text[start : start + LONGEST].lstrip()
-    return window.split("\n", 1)[0].strip()
+    window = text[start : start + LONGEST]
+    return OPENING.sub("", window, count=1).split("\n", 1)[0].strip()
 
 
 def statement(line: str) -> str:

@@ -12,6 +12,8 @@ THINK_CLOSE = "</think>"
 BOX = re.compile(r"\\box(?:ed)?[ \t]{0,4}\{")
 BOX_SPACE = re.compile(r"\\box(?:ed)?[ \t]{1,4}(?![ \t{\n])")
 WRAPPING = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it)|mbox|box|boxed)\s?\{")
+TAG_OPEN = re.compile("<answer>", re.IGNORECASE)
+TAG_CLOSE = re.compile("</answer>", re.IGNORECASE)
 BRACKET_RUN = re.compile(r"[()\[\]{}<>]+(?: [()\[\]{}<>]+)*", re.ASCII)
 WRAPPERS = (("**", "**"), ("__", "__"), ("*", "*"), ("`", "`"), ("$", "$"), ('"', '"'), ("'", "'"))
 LATEX_WRAPPERS = (("\\(", "\\)"), ("\\[", "\\]"), ("“", "”"), ("‘", "’"), ("「", "」"))
@@ -26,25 +28,29 @@ def strip_thinking(text: str) -> str:
     return text if opened < 0 else text[:opened]
 
 
-def boxes(text: str) -> list[str]:
-    r"""Contents of every balanced `\box{}` or `\boxed{}`, by where they open; escaped braces count.
+def boxes(text: str, last: int = 8) -> list[str]:
+    r"""Contents of the last balanced `\box{}` or `\boxed{}`, the one that opens last first.
 
     An answer that consists of brackets alone need not balance: `\boxed{> } >}` holds `> } >`.
     """
-    closes = _closing_braces(text)
+    closes = closing_braces(text)
+    matched = set(closes.values())
     found: list[str] = []
-    for match in BOX.finditer(text):
+    for match in reversed(list(BOX.finditer(text))):
         start = match.end()
         run = BRACKET_RUN.match(text, start)
-        if run is not None and run.group().count("}") > run.group().count("{"):
-            found.append(text[start : start + run.group().rindex("}")])
+        final = -1 if run is None else text.rfind("}", start, run.end())
+        if final >= 0 and final not in matched:
+            found.append(text[start:final])
         elif start - 1 in closes:
             found.append(text[start : closes[start - 1]])
+        if len(found) == last:
+            break
     return found
 
 
-def _closing_braces(text: str) -> dict[int, int]:
-    """Position of every `{` that closes, to the position of its `}`."""
+def closing_braces(text: str) -> dict[int, int]:
+    """Position of every `{` that closes, to the position of its `}`; escaped braces are text."""
     pairs: dict[int, int] = {}
     opened: list[int] = []
     for match in re.finditer(r"\\.|[{}]", text, re.DOTALL):
@@ -56,18 +62,24 @@ def _closing_braces(text: str) -> dict[int, int]:
 
 
 def open_box(text: str) -> str | None:
-    r"""The rest of the line after the last `\boxed 7` or a `\boxed{7` that never closes."""
-    starts = [match.end() for match in BOX.finditer(text)]
+    r"""The rest of the line after the last `\boxed 7`, or `\boxed{7` that never closes.
+
+    Empty where every box closes, None where there is no box.
+    """
+    closes = closing_braces(text)
+    braced = [match.end() for match in BOX.finditer(text)]
+    starts = [start for start in braced if start - 1 not in closes]
     starts += [match.end() for match in BOX_SPACE.finditer(text)]
-    return text[max(starts) :].split("\n", 1)[0] if starts else None
+    if not starts:
+        return "" if braced else None
+    return text[max(starts) :].split("\n", 1)[0]
 
 
 def tagged(text: str) -> str | None:
     """What the last `<answer>...</answer>` holds."""
-    lowered = text.lower()
-    close = lowered.rfind("</answer>")
-    start = lowered.rfind("<answer>", 0, max(close, 0))
-    return None if start < 0 or len(lowered) != len(text) else text[start + 8 : close]
+    closes = [match.start() for match in TAG_CLOSE.finditer(text)]
+    opens = [match.end() for match in TAG_OPEN.finditer(text, 0, closes[-1])] if closes else []
+    return text[opens[-1] : closes[-1]] if opens else None
 
 
 def unwrap(text: str) -> str:
@@ -76,7 +88,7 @@ def unwrap(text: str) -> str:
     if not starts:
         return text
     cuts: list[tuple[int, int]] = []
-    for left, right in _closing_braces(text).items():
+    for left, right in closing_braces(text).items():
         if left in starts:
             cuts += [(starts[left], left + 1), (right, right + 1)]
     kept: list[str] = []

@@ -2,7 +2,8 @@ r"""Our small rules for numbers: what a text is worth, and when two texts are wo
 
 Read are integers, decimals, thousands commas, `a/b`, `\frac{a}{b}`, `\frac12`, mixed numbers
 (`2 1/3`), scientific notation (`1.5e3`, `1.5 x 10^3`, `1.5 \times 10^{3}`), any sign, a leading
-currency sign, and a trailing `%` or degree sign, which count as units: `50%` is worth 50.
+currency sign, and a trailing `%` or degree sign, which count as units: `50%` is worth 50. So do
+the words dollars, percent, degrees and units.
 Lists are numbers between commas, in square brackets or none. Roots, powers, constants and
 variables are not numbers here.
 """
@@ -54,8 +55,10 @@ def parse_number(text: str) -> Number | None:
 
 def _without_units(text: str) -> str:
     text = text.replace("\\!", "").replace("\\,", "").replace("\\$", "$").replace("−", "-")
-    text = re.sub(r"(?:\\?%|\^ ?\{?\\circ\}?|°|\\degree|[ ]degrees)$", "", text).rstrip()
-    return re.sub(r"^([+-]?) ?[$€£¥] ?", r"\1", text)
+    text = re.sub(
+        r"(?:\\?%|\^ ?\{?\\circ\}?|°|\\degree| (?:dollar|degree|unit)s?| usd| percent)$", "", text
+    ).rstrip()
+    return re.sub(r"^(?:\\approx|≈)? ?([+-]?) ?[$€£¥]? ?", r"\1", text)
 
 
 def _parse_decimal(text: str) -> Number | None:

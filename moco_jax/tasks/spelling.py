@@ -26,6 +26,7 @@ _OPERATORS = {"times": "*", "cdot": "*", "div": "/", "leq": "<=", "le": "<=", "g
 _OPERATORS |= {"ge": ">=", "lt": "<", "gt": ">", "ne": "!=", "neq": "!=", "pi": "pi"}
 _COMMAND = re.compile(r"\\([A-Za-z]+)\s?")
 _BARE_ARGUMENT = re.compile(r"(\\frac\s?(?:\{[^{}]*\})?|\\sqrt)\s?([A-Za-z0-9])")
+_SINGLE_EXPONENT = re.compile(r"([\^_])\s?\{\s?(\w)\s?\}")
 _VARIABLE = re.compile(r"[a-z]\s?=\s?(?=[^=])")
 _LONE_OPERATOR = re.compile(r",\s?([-+*/=<>])\s?,")
 _ARTICLE = re.compile(r"(?:the|an|a) (?=\w)")
@@ -69,4 +70,5 @@ def _symbols(text: str) -> str:
     """Maths and brackets: blanks mean nothing except between two words or two digits."""
     text = _LONE_OPERATOR.sub(r" \1 ", text)
     text = _COMMAND.sub(lambda match: _OPERATORS.get(match.group(1), match.group()), text)
+    text = _SINGLE_EXPONENT.sub(r"\1\2", text)
     return re.sub(r"(?<=\W) | (?=\W)", "", text.strip(" ,"))

@@ -2,7 +2,7 @@
 
 from moco_jax.tasks.extraction import extract_answer
 from moco_jax.tasks.items import Gold, Item
-from moco_jax.tasks.numbers import Number, parse_number, parse_numbers, same_number
+from moco_jax.tasks.numbers import parse_number, parse_numbers, same_number
 from moco_jax.tasks.scorers.base import Scorer
 from moco_jax.tasks.scorers.fields import read_free_text
 from moco_jax.tasks.spelling import canonical_text, plain
@@ -28,19 +28,14 @@ def equal(parsed: str, answer: str, typed_float: bool = False) -> bool:
     """Same spelling, or numbers (lists of numbers) that `same_number` takes for the same."""
     if canonical_text(parsed) == canonical_text(answer):
         return True
-    given, wanted = _numbers(parsed), _numbers(answer)
-    if given is None or wanted is None or len(given) != len(wanted):
+    given, wanted = plain(parsed), plain(answer)
+    number, gold = parse_number(given), parse_number(wanted)
+    if number is not None and gold is not None:
+        return same_number(number, gold, typed_float)
+    numbers, golds = parse_numbers(given), parse_numbers(wanted)
+    if numbers is None or golds is None or len(numbers) != len(golds):
         return False
-    return all(
-        same_number(one, other, typed_float) for one, other in zip(given, wanted, strict=True)
-    )
-
-
-def _numbers(text: str) -> tuple[Number, ...] | None:
-    """A number as a list of one."""
-    text = plain(text)
-    number = parse_number(text)
-    return parse_numbers(text) if number is None else (number,)
+    return all(same_number(*pair, typed_float) for pair in zip(numbers, golds, strict=True))
 
 
 SCORER = Scorer(read_free_text, extract, canonical, compare)
