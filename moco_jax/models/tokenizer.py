@@ -67,7 +67,8 @@ def load_tokenizer(path: PathLike) -> Any:
         )
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
-    except (ImportError, KeyError, OSError, TypeError, ValueError) as error:
+    # The compiled core of the tokenizers library raises nothing more precise
+    except Exception as error:
         raise ValueError(
             f"the tokenizer in {directory} cannot be loaded ({type(error).__name__}: {error}). "
             f"{remedy}"

@@ -1,0 +1,260 @@
+"""LoRA adapters (Hu et al., arXiv 2106.09685): factors over a base, a pytree of their own."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
+
+from moco_jax.models import checkpoint_files, safetensors_io
+from moco_jax.models.checkpoint_files import PathLike
+from moco_jax.models.decoder import Params
+from moco_jax.models.lora_config import (
+    FACTOR_PREFIX,
+    LoraConfig,
+    from_peft,
+    module_name,
+    parse_factor_name,
+    refuse_variants,
+    to_peft,
+)
+
+CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"
+# Where q, k, v (and gate, up) are one tensor, a target among them means that tensor
+_FUSED = dict.fromkeys(("q_proj", "k_proj", "v_proj"), "qkv_proj")
+_FUSED |= dict.fromkeys(("gate_proj", "up_proj"), "gate_up_proj")
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Adapter:
+    """LoRA factors over a base. As a pytree its leaves are the factors alone.
+
+    Attributes:
+        factors: by module ("layers_0/self_attn/q_proj"): {"a": [in, r], "b": [r, out]}.
+        config: ranks and scales; static.
+    """
+
+    factors: dict[str, dict[str, jax.Array]]
+    config: LoraConfig = dataclasses.field(metadata={"static": True})
+
+
+def init_adapter(
+    params: Params, config: LoraConfig, key: jax.Array, dtype: Any = jnp.float32
+) -> Adapter:
+    """A fresh adapter that changes nothing yet: A is uniform in +-1/sqrt(in), B is zero.
+
+    Args:
+        params: of the base; only the shapes matter.
+        config: what to adapt, and how. Where the base fuses projections, a target among them
+            adapts the fused one.
+        key: the key is consumed.
+        dtype: of the factors.
+
+    Raises:
+        ValueError: a target names no linear layer of the base.
+    """
+    kernels = _kernels(params)
+    targets = tuple(dict.fromkeys(_resolve(target, kernels) for target in config.targets))
+    config = dataclasses.replace(config, targets=targets)
+    chosen = [module for module in kernels if any(_ends(module, target) for target in targets)]
+    factors = {}
+    for module, leaf_key in zip(chosen, jax.random.split(key, len(chosen)), strict=True):
+        (wide, out), rank = kernels[module].shape, config.rank_of(module)
+        bound = wide**-0.5
+        a = jax.random.uniform(leaf_key, (wide, rank), jnp.float32, -bound, bound)
+        factors[module] = {"a": a.astype(dtype), "b": jnp.zeros((rank, out), dtype)}
+    return Adapter(factors, config)
+
+
+def merge_adapter(params: Params, adapter: Adapter) -> Params:
+    """The base with the adapter added in: W + scale A B, summed in f32, in the dtype of W.
+
+    Pure and differentiable in both; leaves that the adapter does not change are shared.
+
+    Raises:
+        ValueError: a layer is missing from the base or has another shape.
+    """
+    flat = traverse_util.flatten_dict(params, sep="/")
+    for module, factor in adapter.factors.items():
+        path = f"{module}/kernel"
+        shape = factor["a"].shape[0], factor["b"].shape[1]
+        if path not in flat or flat[path].shape != shape:
+            found = list(flat[path].shape) if path in flat else "nothing"
+            raise ValueError(
+                f"the adapter does not fit this base: {module_name(module)} is {found} in the base "
+                f"and {list(shape)} in the adapter. Load it over the base it was trained on."
+            )
+        flat[path] = _merged(flat[path], factor["a"], factor["b"], adapter.config.scale(module))
+    return traverse_util.unflatten_dict(flat, sep="/")
+
+
+@jax.jit
+def _merged(kernel: jax.Array, a: jax.Array, b: jax.Array, scale: float) -> jax.Array:
+    wide = (leaf.astype(jnp.float32) for leaf in (a, b))
+    # Accelerators would round the f32 factors by default
+    delta = jnp.matmul(*wide, precision=jax.lax.Precision.HIGHEST)
+    return (kernel.astype(jnp.float32) + scale * delta).astype(kernel.dtype)
+
+
+def is_adapter_dir(path: PathLike) -> bool:
+    """Whether a directory holds an adapter rather than a whole model."""
+    directory = pathlib.Path(path)
+    return (directory / CONFIG_FILE).is_file() and not (directory / "config.json").is_file()
+
+
+def adapter_base(directory: PathLike) -> str:
+    """Path or hub id of the model an adapter was trained on, from its adapter_config.json.
+
+    A path relative to the adapter's directory is preferred where it exists, so that the two can
+    be moved together.
+
+    Raises:
+        ValueError: adapter_config.json names no base, or a relative one that does not exist.
+    """
+    directory = pathlib.Path(directory)
+    base = _read_config(directory).get("base_model_name_or_path")
+    if not base:
+        raise ValueError(
+            f"{directory / CONFIG_FILE} names no base model; set base_model_name_or_path to the "
+            "path or hub id of the model it was trained on."
+        )
+    beside = directory / base
+    if beside.is_dir():
+        return str(beside.resolve())
+    if base.startswith("."):
+        raise ValueError(
+            f"the base model {base!r} of {directory} is not at {beside.resolve()}; move it there "
+            f"or correct base_model_name_or_path in {CONFIG_FILE}."
+        )
+    return base
+
+
+def load_adapter(directory: PathLike, dtype: Any = None) -> Adapter:
+    """Loads an adapter that PEFT or `save_adapter` wrote.
+
+    Args:
+        directory: holds adapter_config.json and adapter_model.safetensors.
+        dtype: of the factors; None leaves them as on disk.
+
+    Raises:
+        ValueError: it is no LoRA adapter, a variant that computes something else (DoRA, biases,
+            whole modules, ...), a pickle file, or its tensors do not belong together.
+    """
+    directory = pathlib.Path(directory)
+    raw = _read_config(directory)
+    refuse_variants(raw, directory)
+    if not (directory / WEIGHTS_FILE).is_file():
+        pickled = (directory / "adapter_model.bin").is_file()
+        raise ValueError(
+            f"{directory} has no {WEIGHTS_FILE}"
+            + (
+                ", only adapter_model.bin, a pickle file that can run code when read"
+                if pickled
+                else ""
+            )
+            + ". Save the adapter again with PEFT's save_pretrained(..., safe_serialization=True)."
+        )
+    tensors = safetensors_io.read_headers([directory / WEIGHTS_FILE])
+    found: dict[str, dict[str, jax.Array]] = {}
+    for name, tensor in tensors.items():
+        if name.endswith(".base_layer.weight"):
+            continue  # PEFT adds a copy of the frozen base beside an adapted lm_head
+        module, side = parse_factor_name(name, directory)
+        if tensor.type_name not in safetensors_io.DTYPES:
+            raise ValueError(
+                f"{name} in {directory} is {tensor.type_name}; factors must be one of "
+                f"{', '.join(safetensors_io.DTYPES)}. Save the adapter unquantized."
+            )
+        array = safetensors_io.read_tensor(tensor, True, np.dtype(dtype or tensor.dtype))
+        found.setdefault(module, {})[side] = jnp.asarray(array)
+    config = from_peft(raw, found)
+    _check(found, config, directory)
+    return Adapter(found, config)
+
+
+def save_adapter(directory: PathLike, adapter: Adapter, base: str, dtype: Any = None) -> None:
+    """Writes a directory that PEFT, vLLM and `load_adapter` read.
+
+    Args:
+        directory: made if need be; an adapter that was there is replaced.
+        adapter: what to write.
+        base: path (also relative to `directory`) or hub id of its base.
+        dtype: cast to it; None leaves the factors as they are.
+    """
+    directory = pathlib.Path(directory)
+    planned = []
+    for module, factor in sorted(adapter.factors.items()):
+        for side, leaf in sorted(factor.items()):
+            planned.append(
+                safetensors_io.Planned(
+                    f"{FACTOR_PREFIX}{module_name(module)}.lora_{side.upper()}.weight",
+                    leaf.shape[::-1],
+                    np.dtype(dtype or leaf.dtype),
+                    lambda leaf=leaf: np.asarray(leaf).T,
+                )
+            )
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory) as draft:
+        folder = pathlib.Path(draft)
+        safetensors_io.write_tensors(folder, planned, sum(tensor.size for tensor in planned))
+        text = json.dumps(to_peft(adapter.config, base), indent=2, sort_keys=True)
+        (folder / CONFIG_FILE).write_text(text + "\n")
+        os.replace(folder / "model.safetensors", directory / WEIGHTS_FILE)
+        # The config comes last: it is what makes the directory an adapter
+        os.replace(folder / CONFIG_FILE, directory / CONFIG_FILE)
+
+
+def _read_config(directory: pathlib.Path) -> dict[str, Any]:
+    if not (directory / CONFIG_FILE).is_file():
+        raise ValueError(f"{directory} has no {CONFIG_FILE}; point at a PEFT adapter's directory.")
+    return checkpoint_files.read_json(directory / CONFIG_FILE)
+
+
+def _check(
+    factors: Mapping[str, Mapping[str, jax.Array]], config: LoraConfig, directory: pathlib.Path
+) -> None:
+    if not factors:
+        raise ValueError(f"{directory / WEIGHTS_FILE} holds no LoRA factors; save it again.")
+    for module, factor in factors.items():
+        if set(factor) != {"a", "b"}:
+            raise ValueError(
+                f"{module_name(module)} has only its lora_{min(factor).upper()} in {directory}; "
+                "the adapter is incomplete, copy or save it again."
+            )
+        ranks = {factor["a"].shape[1], factor["b"].shape[0], config.rank_of(module)}
+        if len(ranks) > 1:
+            raise ValueError(
+                f"{module_name(module)} in {directory} has factors {list(factor['a'].shape)} and "
+                f"{list(factor['b'].shape)}, but its rank by {CONFIG_FILE} (r, rank_pattern) is "
+                f"{config.rank_of(module)}; the two files must belong together."
+            )
+
+
+def _kernels(params: Params) -> dict[str, Any]:
+    """The linear layers of a model by module, sorted."""
+    flat = sorted(traverse_util.flatten_dict(params, sep="/").items())
+    return {path.removesuffix("/kernel"): leaf for path, leaf in flat if path.endswith("/kernel")}
+
+
+def _resolve(target: str, modules: Mapping[str, Any]) -> str:
+    """The target as this base calls it."""
+    head, dot, last = target.rpartition(".")
+    for name in (target, head + dot + _FUSED.get(last, last)):
+        if any(_ends(module, name) for module in modules):
+            return name
+    offers = sorted({module.rpartition("/")[2] for module in modules})
+    raise ValueError(
+        f"the base has no linear layer called {target!r}; LoRA targets here: {', '.join(offers)}."
+    )
+
+
+def _ends(module: str, target: str) -> bool:
+    return f".{module_name(module)}".endswith(f".{target}")
