@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from moco_jax.models.attention import attend, causal_mask, softcapped, write_slots
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.families import FAMILIES, NORM_NAMES, tensor_table
 from moco_jax.models.rope import rotary_tables, rotate
@@ -70,7 +71,7 @@ def unembed(config: ModelConfig, params: Params, hidden: jax.Array) -> jax.Array
     weight = params["embed_tokens"]["embedding"] if tied else params["lm_head"]["kernel"]
     axes = (((hidden.ndim - 1,), (1 if tied else 0,)), ((), ()))
     logits = jax.lax.dot_general(hidden, weight, axes, preferred_element_type=jnp.float32)
-    return _softcap(logits, config.final_softcap)
+    return softcapped(logits, config.final_softcap)
 
 
 def init_cache(
@@ -140,20 +141,13 @@ class _Context:
             keys = jnp.arange(capacity, dtype=positions.dtype)[None]
             self.slots = jnp.where(positions < 0, capacity, positions)
         lengths = positions.max(axis=1) + 1
-        self.masks = {w: _mask(positions, keys, w) for w in set(config.windows)}
+        self.masks = {w: causal_mask(positions, keys, w) for w in set(config.windows)}
         self.query_rotary, self.key_rotary = {}, {}
         for rope in {config.rope, config.local_rope} - {None}:
             tables = rotary_tables(rope, config.head_dim, positions, lengths)
             self.query_rotary[rope] = self.key_rotary[rope] = tables
             if cache is not None and rope.switches:
                 self.key_rotary[rope] = rotary_tables(rope, config.head_dim, keys, lengths)
-
-
-def _mask(queries: jax.Array, keys: jax.Array, window: int | None) -> jax.Array:
-    """Who sees whom: bool[B, S, T] from positions i32[B, S] and i32[B or 1, T]."""
-    queries, keys = queries[:, :, None], keys[:, None, :]
-    seen = (keys >= 0) & (keys <= queries)
-    return seen if window is None else seen & (keys > queries - window)
 
 
 class Layer(nn.Module):
@@ -204,9 +198,8 @@ class Attention(nn.Module):
         if not late:
             key = rotate(key, *context.query_rotary[rope])
         if slots is not None:
-            rows = jnp.arange(x.shape[0])[:, None]
-            key = slots[0].at[rows, context.slots].set(key.astype(slots[0].dtype), mode="drop")
-            value = slots[1].at[rows, context.slots].set(value.astype(slots[1].dtype), mode="drop")
+            key = write_slots(slots[0], context.slots, key)
+            value = write_slots(slots[1], context.slots, value)
             slots = key, value
         if late:
             key = rotate(key, *context.key_rotary[rope])
@@ -239,44 +232,6 @@ class Attention(nn.Module):
         if family.qk_norm == "head":
             query, key = Norm(config, name="q_norm")(query), Norm(config, name="k_norm")(key)
         return query, key, value
-
-
-def attend(
-    query: jax.Array,
-    key: jax.Array,
-    value: jax.Array,
-    mask: jax.Array,
-    scale: float,
-    softcap: float | None,
-) -> jax.Array:
-    """Attention with grouped heads; keys and values are read as they lie, never repeated.
-
-    Args:
-        query: [B, S, N, H]; query head n belongs to key-value head n // (N / K).
-        key: [B, T, K, H].
-        value: [B, T, K, H].
-        mask: bool[B, S, T].
-        scale: multiplies the dot products.
-        softcap: c in c * tanh(x / c) on the scaled dot products, or None.
-
-    Returns:
-        [B, S, N, H] in the dtype of `value`; a query that sees nothing gets a meaningless mean.
-    """
-    if softcap is None:
-        return jax.nn.dot_product_attention(
-            query.astype(key.dtype), key, value, mask=mask[:, None], scale=scale
-        )
-    b, s, n, h = query.shape
-    grouped = query.reshape(b, s, key.shape[2], n // key.shape[2], h)
-    logits = jnp.einsum("bskgh,btkh->bkgst", grouped, key, preferred_element_type=jnp.float32)
-    logits = _softcap(logits * scale, softcap)
-    logits = jnp.where(mask[:, None, None], logits, jnp.finfo(jnp.float32).min)
-    weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
-    return jnp.einsum("bkgst,btkh->bskgh", weights, value).reshape(b, s, n, h)
-
-
-def _softcap(x: jax.Array, cap: float | None) -> jax.Array:
-    return x if cap is None else cap * jnp.tanh(x / cap)
 
 
 class MLP(nn.Module):
