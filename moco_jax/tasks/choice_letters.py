@@ -12,10 +12,17 @@ from collections.abc import Sequence
 
 from moco_jax.tasks.extraction import set_apart
 from moco_jax.tasks.markup import boxes, clean, strip_thinking
+from moco_jax.tasks.option_texts import (
+    LINE_LETTER,
+    RULED_OUT,
+    WINDOW,
+    exactly_at,
+    fold,
+    last_option_text,
+    negated,
+    option_at,
+)
 from moco_jax.tasks.templates import LETTERS
-
-SHORT_OPTION = 4  # characters; shorter option texts turn up by chance
-WINDOW = 400  # characters after a declaration that are looked at
 
 _AFTER = r"(?:because|since|as|is|and|with|for|which|due|given)\b"
 # A letter that stands for an option: "C", "(C)", "C)", "**C**", "C.", "C:", "C because".
@@ -31,34 +38,27 @@ DECLARES = re.compile(
 )
 _FILLERS = (
     r"is|are|was|be|would|should|must|the|correct|right|best|most|option|choice|answer|letter"
-    r"|s|definitely|clearly|probably|likely|certainly|obviously|therefore|thus|i think|i believe"
+    r"|definitely|clearly|probably|likely|certainly|obviously|therefore|thus|i think|i believe"
     r"|it is|it's|described|given|by|to|of|question|final|this|as|是|为|は"
 )
-FILLER = re.compile(rf"[\s:：=*_\"'`-]{{0,6}}(?:{_FILLERS})(?![A-Za-z'])", re.IGNORECASE)
+FILLER = re.compile(rf"['’]s\b|[\s:：=*_\"'`-]{{0,6}}(?:{_FILLERS})(?![A-Za-z'])", re.IGNORECASE)
 CONFIRMED = re.compile(
     r"(?<![\w'])\(?([A-Z])\)?[*_]{0,4} (?:is|must be|seems|looks) (?:the )?"
     r"(?:clearly |definitely |most likely )?(?:correct|right|best|answer)"
-)
-RULED_OUT = re.compile(
-    r"[)\]*_.:]{0,4}\s{0,2}(?:(?:is|are|was|seems|looks|must be)\s)?(?:also\s)?"
-    r"(?:not|wrong|incorrect|out|false|eliminated|ruled out|does not|doesn't|cannot|can't|isn't)\b",
-    re.IGNORECASE,
-)
-NEGATION = re.compile(
-    r"\b(?:not|nor|isn't|never|except)\s{1,2}(?:the\s)?[(*\"']{0,3}\Z", re.IGNORECASE
 )
 MENTION = re.compile(r"(?<![\w(])\(([A-Za-z])\)|(?<!\w)([A-Z])\)|\*\*\(?([A-Z])[).:]?\*\*")
 CLOSING = re.compile(
     r"(?:\n|(?:[,:;]|\b(?:is|be|so|therefore|thus|hence)|it's)\s{1,3})[\W_]{0,3}([A-Z])[\W_]{0,6}\Z",
     re.IGNORECASE,
 )
-LINE_LETTER = re.compile(r"^[ \t*(-]{0,6}([A-Z])[).:](?=\s)", re.MULTILINE)
 
 
 def stated_letter(text: str, choices: Sequence[str]) -> str | None:
     """The positional letter of the option a text settles on, None where it settles on none."""
+    if not choices:
+        return None
     text = unicodedata.normalize("NFKC", strip_thinking(text)).strip()
-    letters, options = LETTERS[: len(choices)], [_fold(choice) for choice in choices]
+    letters, options = LETTERS[: len(choices)], [fold(choice) for choice in choices]
     for short in (text, *_marked(text)):
         letter = _whole(short, letters, options)
         if letter is not None:
@@ -70,7 +70,7 @@ def stated_letter(text: str, choices: Sequence[str]) -> str | None:
         _leading(text, letters)
         or _last_mention(text, letters)
         or _closing(text, letters)
-        or _last_option_text(text, letters, options)
+        or last_option_text(text, letters, options)
     )
 
 
@@ -88,13 +88,13 @@ def _whole(text: str, letters: str, options: Sequence[str]) -> str | None:
     bare = re.fullmatch(r"(?:\\text\{)?[\W_]{0,6}([A-Za-z])[\W_]{0,6}", text)
     if bare is not None and bare.group(1).upper() in letters:
         return bare.group(1).upper()
-    folded = _fold(text)
+    folded = fold(text)
     if folded in options:
         return letters[options.index(folded)]
     lettered = LETTER.match(text)
     if lettered is not None and lettered.group(1).upper() in letters:
         letter = lettered.group(1).upper()
-        if _fold(text[lettered.end() :]) == options[letters.index(letter)]:
+        if fold(text[lettered.end() :]) == options[letters.index(letter)]:
             return letter
     return None
 
@@ -115,7 +115,7 @@ def _declared(text: str, letters: str, options: Sequence[str]) -> str | None:
 
 def _confirmed_at(text: str, start: int) -> str | None:
     match = CONFIRMED.match(text, start)
-    return None if match is None or _negated(text, start) else match.group(1)
+    return None if match is None or negated(text, start) else match.group(1)
 
 
 def _declared_at(
@@ -125,42 +125,18 @@ def _declared_at(
     filled = 0
     while filled < 8 and (match := FILLER.match(text, end)) is not None:
         end, filled = match.end(), filled + 1
+    exact = exactly_at(text, end, letters, options)
+    if exact is not None and not negated(text, end):
+        return exact
     letter = LETTER.match(text, end)
     if letter is not None and not RULED_OUT.match(text, letter.end()):
         found = letter.group(1)
         plain_article = found in "aI" and text[letter.end() : letter.end() + 1] == " "
-        if not plain_article and not _negated(text, start):
+        if not plain_article and not negated(text, start):
             if found.upper() in letters:
                 return found.upper()
-            return _option_at(text, end, letters, options) or found.upper()
-    return _option_at(text, end, letters, options)
-
-
-def _option_at(text: str, end: int, letters: str, options: Sequence[str]) -> str | None:
-    """The longest option text that opens the line at `end`, after its letter if it has one."""
-    longest = max(map(len, options))
-    line = re.sub(r"^[\s:：=*_\"'`“(-]{0,8}", "", text[end : end + longest + WINDOW])
-    bare = re.match(r"([A-Z]) (?=\S)", line)
-    if bare is not None and bare.group(1) in letters:
-        option = options[letters.index(bare.group(1))]
-        if option and _opens(_fold(line[2:]), option):
-            return bare.group(1)
-    opening = _fold(line[:64])
-    if not any(opening.startswith(option[:16].rstrip(" .")) for option in options if option):
-        return None
-    folded = _fold(line)
-    fitting = [option for option in options if option and _opens(folded, option)]
-    return letters[options.index(max(fitting, key=len))] if fitting else None
-
-
-def _opens(text: str, option: str) -> bool:
-    return text.startswith(option) and not text[len(option) : len(option) + 1].isalnum()
-
-
-def _ends(text: str, option: str) -> bool:
-    start = len(text) - len(option)
-    apart = start == 0 or (start > 0 and not text[start - 1].isalnum())
-    return apart and text.endswith(option) and not _negated(text, start)
+            return option_at(text, end, letters, options) or found.upper()
+    return option_at(text, end, letters, options)
 
 
 def _leading(text: str, letters: str) -> str | None:
@@ -183,7 +159,7 @@ def _last_mention(text: str, letters: str) -> str | None:
         return None
     for match in reversed(list(MENTION.finditer(text))):
         letter = (match.group(1) or match.group(2) or match.group(3)).upper()
-        ruled_out = _negated(text, match.start()) or RULED_OUT.match(text, match.end())
+        ruled_out = negated(text, match.start()) or RULED_OUT.match(text, match.end())
         if letter in letters and not ruled_out:
             return letter
     return None
@@ -193,50 +169,3 @@ def _closing(text: str, letters: str) -> str | None:
     """The letter a text ends on, as in "So, B."."""
     match = CLOSING.search(text[-40:])
     return match.group(1) if match is not None and match.group(1) in letters else None
-
-
-def _negated(text: str, start: int) -> bool:
-    return NEGATION.search(text[max(0, start - 12) : start]) is not None
-
-
-def _last_option_text(text: str, letters: str, options: Sequence[str]) -> str | None:
-    """The option the text ends with, else the one named last on the last line, longest first."""
-    last_line = text.rsplit("\n", 1)[-1]
-    if LINE_LETTER.match(last_line):
-        return None
-    folded = _fold(text[-2 * WINDOW - max(map(len, options)) :])
-    closing = [
-        option for option in options if len(option) >= SHORT_OPTION and _ends(folded, option)
-    ]
-    if closing:
-        return letters[options.index(max(closing, key=len))]
-    line = _fold(last_line[-2 * WINDOW - max(map(len, options)) :])
-    spans = [span for option in set(options) for span in _mentions(line, option)]
-    spans = [span for span in spans if not any(_inside(span, other) for other in spans)]
-    named = {line[start:end] for start, end in spans}
-    if not spans or (len(named) > 1 and any(len(name) < SHORT_OPTION for name in named)):
-        return None
-    start, end = max(spans, key=lambda span: span[1])
-    return letters[options.index(line[start:end])]
-
-
-def _mentions(line: str, option: str) -> list[tuple[int, int]]:
-    """The last whole-word mention of an option that is not ruled out, as a list of none or one."""
-    end = len(line)
-    while option and (start := line.rfind(option, 0, end)) >= 0:
-        stop = start + len(option)
-        apart = not line[start - 1 : start].isalnum() and not line[stop : stop + 1].isalnum()
-        if apart and not _negated(line, start) and not RULED_OUT.match(line, stop):
-            return [(start, stop)]
-        end = stop - 1
-    return []
-
-
-def _inside(span: tuple[int, int], other: tuple[int, int]) -> bool:
-    return span != other and other[0] <= span[0] and span[1] <= other[1]
-
-
-def _fold(text: str) -> str:
-    """Case and spacing aside, without markup around it and final dots."""
-    folded = unicodedata.normalize("NFKC", clean(text)).casefold()
-    return " ".join(folded.split()).rstrip(".")

@@ -28,8 +28,7 @@ OPENING = re.compile(r"(?:\s|\\\[\s|\$\$\s|```\w{0,12}\n)*+")
 # "The answer is not 5" and "I hope this answer is clear" state nothing.
 NEGATED = re.compile(
     r"\s{0,4}(?:(?:not|n't)\b"
-    r"|(?:clear|correct|right|helpful|wrong|incorrect)[.!]{0,3}[ \t]{0,4}(?:\n|\Z))",
-    re.IGNORECASE,
+    r"|(?:clear|correct|right|helpful|wrong|incorrect)[.!]{0,3}[ \t]{0,4}(?:\n|\Z))"
 )
 REASON = re.compile(r",?[ \t]because\b|, (?:since|which|so)\b")
 JSON_ANSWER = re.compile(

@@ -1,6 +1,6 @@
 """The values every part of this room passes around: items, golds, splits, scores."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Outcome = Literal["correct", "partial", "wrong", "unparsed", "scored"]
@@ -22,8 +22,8 @@ class Item:
     id: str
     prompt: str
     question: str
-    choices: tuple[str, ...]
-    kind: str
+    choices: tuple[str, ...] = ()
+    kind: str = field(kw_only=True)
     group: str | None = None
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 LONGEST = 200  # characters; beyond it a text is not read as a number
+LONGEST_LIST = 4000
 LARGEST_EXPONENT = 400
 TYPED_TOLERANCE = Fraction(1, 100)  # relative, for golds whose file calls them floats
 FEWEST_DIGITS = 3  # of a rounded answer to a gold that has no short decimal form
@@ -95,7 +96,7 @@ def parse_numbers(text: str) -> tuple[Number, ...] | None:
     text = text.strip()
     bracketed = text.startswith("[") and text.endswith("]")
     parts = (text[1:-1] if bracketed else text).split(",")
-    if len(parts) < 2 and not bracketed:
+    if len(text) > LONGEST_LIST or (len(parts) < 2 and not bracketed):
         return None
     numbers = tuple(parse_number(part) for part in parts)
     found = tuple(number for number in numbers if number is not None)
