@@ -64,7 +64,7 @@ class RunConfig:
 
     @classmethod
     def from_json(cls, path: str | pathlib.Path) -> "RunConfig":
-        """Reads a config file: one of ours, or one of the reference's as it is.
+        """Reads a config file: ours, the reference's as it is, or a finished run's `config.json`.
 
         Raises:
             ValueError: it is no JSON object, a name in it is unknown (the nearest are offered), a
@@ -78,7 +78,7 @@ class RunConfig:
         if not isinstance(record, dict):
             raise ValueError(f"{path} must hold one JSON object, not a {type(record).__name__}")
         try:
-            return cls.from_record(record)
+            return cls.from_record(record.get("config", record))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 

@@ -125,9 +125,11 @@ class Ledger:
             "lines": lines,
         }
 
-    def take_over(self, record: dict[str, Any]) -> None:
-        """Books what an earlier, killed attempt recorded: attributed, but not spent now."""
+    def take_over(self, record: dict[str, Any], phase: str) -> None:
+        """Books a phase that a killed attempt recorded: attributed, but not spent now."""
         for line in record["lines"]:
+            if line["phase"] != phase:
+                continue
             key = (line["phase"], line["member"], line["purpose"])
             cost = Cost(Totals(**line["attributed"]), Totals())
             self._lines[key] = self._lines.get(key, Cost()) + cost

@@ -60,11 +60,13 @@ def test_order_of_charges_does_not_show():
 
 def test_taking_over_an_earlier_attempt_spends_nothing():
     first = Ledger()
-    with first.phase("fit"):
-        first(charge())
+    for phase in ("fit", "respond"):
+        with first.phase(phase):
+            first(charge())
     second = Ledger()
-    second.take_over(json.loads(json.dumps(first.to_json())))
-    assert second.total().attributed == first.total().attributed
+    second.take_over(json.loads(json.dumps(first.to_json())), "fit")
+    assert second.total("fit").attributed == first.total("fit").attributed
+    assert second.total("respond").attributed.requests == 0
     assert second.total().spent.requests == 0
 
 

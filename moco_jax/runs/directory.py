@@ -1,0 +1,114 @@
+"""The run directory: written beside its place, and put there whole when everything is in it."""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from moco_jax.system import System
+
+CONFIG, RESULT, LEDGER = "config.json", "result.json", "ledger.json"
+RESPONSES, TRANSCRIPTS, SINGLES = "responses.jsonl", "transcripts.jsonl", "singles.jsonl"
+ARTIFACTS = "artifacts"
+UNFINISHED = ".unfinished"
+LOCK = ".lock"
+
+
+class RunDirectory:
+    """Where one run's files go.
+
+    Attributes:
+        path: the finished directory; it exists only whole.
+        work: the directory of a run that is going on or was interrupted.
+    """
+
+    def __init__(self, out: str | pathlib.Path, name: str):
+        self.path = pathlib.Path(out) / name
+        self.work = self.path.with_name(name + UNFINISHED)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run's files are all there."""
+        return (self.path / RESULT).exists()
+
+    @property
+    def fitted(self) -> bool:
+        """Whether an interrupted attempt got as far as a saved system."""
+        return (self.work / ARTIFACTS).is_dir()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from working on the same run.
+
+        Raises:
+            RuntimeError: another process is at it.
+        """
+        self.work.mkdir(parents=True, exist_ok=True)
+        with open(self.work / LOCK, "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RuntimeError(
+                    f"another process is working on {self.work}; wait for it, or end it"
+                ) from error
+            yield
+
+    def forget_fit(self) -> None:
+        """Drops the system of an interrupted attempt, so that it is fitted again."""
+        shutil.rmtree(self.work / ARTIFACTS, ignore_errors=True)
+
+    def save_fit(self, system: System, ledger: dict[str, Any]) -> None:
+        """Keeps a fitted system and what it cost; both are there or neither."""
+        write_json(self.work / LEDGER, ledger)
+        draft = self.work / (ARTIFACTS + ".draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        system.save(draft)
+        os.replace(draft, self.work / ARTIFACTS)
+
+    def finish(self) -> None:
+        """Puts the directory in its place; a finished one that stands there makes way."""
+        old = self.path.with_name(self.path.name + ".replaced")
+        shutil.rmtree(old, ignore_errors=True)
+        if self.path.exists():
+            os.replace(self.path, old)
+        (self.work / LOCK).unlink()
+        os.replace(self.work, self.path)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def read_json(path: pathlib.Path) -> Any:
+    """A JSON file's content; a missing one is named with what that means."""
+    if not path.exists():
+        hint = "the run did not finish" if UNFINISHED in str(path) else "it is no finished run"
+        raise FileNotFoundError(f"{path} does not exist: {hint}")
+    return json.loads(path.read_text())
+
+
+def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
+    """The rows of a JSON-lines file."""
+    with path.open() as lines:
+        return [json.loads(line) for line in lines]
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Writes a JSON file; it is there whole or not at all."""
+    _write(path, [json.dumps(value, indent=1) + "\n"])
+
+
+def write_lines(path: pathlib.Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Writes a JSON-lines file; it is there whole or not at all."""
+    _write(path, (json.dumps(row) + "\n" for row in rows))
+
+
+def _write(path: pathlib.Path, parts: Iterable[str]) -> None:
+    draft = path.with_name(path.name + ".draft")
+    with draft.open("w") as file:
+        file.writelines(parts)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path)

@@ -1,0 +1,155 @@
+"""One run from its checked parts to its finished directory, going on where a killed one was."""
+
+import functools
+import pathlib
+from collections.abc import Callable, Sequence
+
+from absl import logging
+
+from moco_jax.decoding.engine import Engine
+from moco_jax.decoding.hooks import Store
+from moco_jax.decoding.types import Response
+from moco_jax.method import Method, Workbench
+from moco_jax.pool import Pool
+from moco_jax.runs import directory as files
+from moco_jax.runs import records
+from moco_jax.runs.config import RunConfig
+from moco_jax.runs.directory import RunDirectory
+from moco_jax.runs.ledger import FIT, RESPOND, SCORE, Ledger
+from moco_jax.runs.members import Members
+from moco_jax.runs.resolved import Resolved
+from moco_jax.runs.result import RunResult, summarise
+from moco_jax.system import Context, System, restore_system
+from moco_jax.tasks import Score, Split, Task, score_items
+
+MakeEngine = Callable[[], Engine]
+
+
+def execute(
+    config: RunConfig,
+    method: Method,
+    task: Task,
+    members: Members,
+    store: Store,
+    *,
+    anew: bool = False,
+    progress: bool = False,
+) -> RunResult:
+    """Runs a method, or returns what its finished run found.
+
+    Args:
+        config: what was asked for.
+        method: the method that `config.method` names.
+        task: the task that `config.task` names.
+        members: the pool that `config.models` names.
+        store: keeps finished answers.
+        anew: fits and answers again even if a finished or interrupted run is found; answers that
+            the store holds are still taken from there.
+        progress: whether long work draws a bar.
+
+    Raises:
+        NeedsError: the pool or the task does not meet what the method needs.
+        RuntimeError: another process is working on the same run.
+    """
+    method.needs.check(method.name, members.infos, task.kind)
+    named = list(zip(members.names, members.identities(store), strict=True))
+    resolved = Resolved.of(config, method, task, named, members.dtype)
+    place = RunDirectory(config.out, resolved.directory_name)
+    if place.finished and not anew:
+        logging.info("found the finished run %s", place.path)
+        return read_result(place.path)
+    pool = members.load(store)
+    ledger = Ledger()
+    engines = functools.partial(
+        Engine,
+        seed=config.seed,
+        width=config.batch_size,
+        store=store,
+        meter=ledger,
+        progress=progress,
+    )
+    with place.locked():
+        if anew:
+            place.forget_fit()
+        files.write_json(place.work / files.CONFIG, resolved.to_record())
+        system = _fit(method, workbench(pool, config, engines(), task.dev), place, ledger)
+        with ledger.phase(RESPOND):
+            context = Context(pool, engines(), config.sampling, config.seed)
+            responses = respond(system, context, task)
+        result = _write(resolved, task, responses, pool, engines, ledger, place)
+        place.finish()
+    return result
+
+
+def read_result(run_dir: pathlib.Path) -> RunResult:
+    """What a finished run found.
+
+    Raises:
+        FileNotFoundError: it is no run, or the run did not finish.
+    """
+    return RunResult.from_record(files.read_json(run_dir / files.RESULT), run_dir)
+
+
+def workbench(pool: Pool, config: RunConfig, engine: Engine, dev: Split) -> Workbench:
+    """What `fit` gets. Nothing in it leads to the test split."""
+
+    def score(indices: Sequence[int], outputs: Sequence[str]) -> list[Score]:
+        items = [dev.items[index] for index in indices]
+        return score_items(items, [dev.golds[index] for index in indices], outputs)
+
+    return Workbench(pool, engine, config.sampling, config.seed, dev=dev, scorer=score)
+
+
+def _fit(method: Method, bench: Workbench, place: RunDirectory, ledger: Ledger) -> System:
+    """The fitted system: of an interrupted attempt if that got so far, else fitted and saved."""
+    if place.fitted:
+        logging.info("going on with the system fitted in %s", place.work)
+        ledger.take_over(files.read_json(place.work / files.LEDGER), FIT)
+        return restore_system(place.work / files.ARTIFACTS)
+    with ledger.phase(FIT):
+        system = method.fit(bench)
+    place.save_fit(system, ledger.to_json())
+    return system
+
+
+def respond(system: System, context: Context, task: Task) -> list[Response]:
+    """The system's answers to the test items, which hold no golds.
+
+    Raises:
+        ValueError: there is not one answer per item.
+    """
+    items = task.items("test")
+    responses = system.respond(items, context)
+    if len(responses) != len(items):
+        raise ValueError(
+            f"{type(system).__name__}.respond gave {len(responses)} responses to {len(items)} "
+            "items; it must answer every item, in order"
+        )
+    return responses
+
+
+def _write(
+    resolved: Resolved,
+    task: Task,
+    responses: Sequence[Response],
+    pool: Pool,
+    engines: MakeEngine,
+    ledger: Ledger,
+    place: RunDirectory,
+) -> RunResult:
+    """Scores the answers, compares them with the members' own, and writes all files."""
+    scores = task.score("test", [response.text for response in responses])
+    with ledger.phase(SCORE):
+        # An engine of its own: to one that has asked before, these would be second samples.
+        bench = workbench(pool, resolved.config, engines(), task.dev)
+        dev = bench.dev_scores()
+        alone = [bench.answer(index, task.test.items) for index in range(len(pool))]
+    worth = [task.score("test", [response.text for response in theirs]) for theirs in alone]
+    items, work = task.test.items, place.work
+    files.write_lines(work / files.RESPONSES, records.answers(items, responses, scores))
+    files.write_lines(work / files.TRANSCRIPTS, records.transcripts(items, responses))
+    files.write_lines(work / files.SINGLES, records.singles(pool.names, items, alone, worth))
+    files.write_json(work / files.LEDGER, ledger.to_json())
+    result = summarise(resolved, task, responses, scores, dev, worth, ledger, place.path)
+    files.write_json(work / files.RESULT, result.to_record())
+    return result

@@ -1,0 +1,76 @@
+"""The members of a run: known by their files first, loaded when there is something to compute."""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from moco_jax.decoding.hooks import Store
+from moco_jax.decoding.keys import digest
+from moco_jax.models.checkpoint_files import fetch
+from moco_jax.pool import MemberInfo, Pool, default_dtype, inspect_all
+from moco_jax.runs.resolved import PACKAGE, package_version
+
+
+class Members:
+    """A pool whose weights are read when they are first needed, and then kept.
+
+    Attributes:
+        infos: what is known before weights are read, in order.
+        dtype: name of the weights' type.
+    """
+
+    def __init__(self, pool: Pool | Sequence[str], dtype: str | None = None):
+        """Takes a loaded pool, or sources whose configs and tokenizers are read now.
+
+        Raises:
+            ValueError: a source cannot be loaded, or `dtype` is not that of the loaded pool.
+        """
+        self._pool = pool if isinstance(pool, Pool) else None
+        if self._pool is None:
+            self.infos = inspect_all(list(pool))
+            self.dtype = str(jnp.dtype(dtype) if dtype else default_dtype())
+        else:
+            self.infos = [member.info for member in self._pool]
+            self.dtype = str(jax.tree.leaves(self._pool[0].params)[0].dtype)
+            if dtype is not None and dtype != self.dtype:
+                raise ValueError(
+                    f"dtype is {dtype!r}, but the pool was loaded in {self.dtype}; "
+                    "pass dtype= to Pool.load instead"
+                )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names in order."""
+        return tuple(info.name for info in self.infos)
+
+    def load(self, store: Store) -> Pool:
+        """The pool with its weights; their identities are noted for the next time."""
+        if self._pool is None:
+            self._pool = Pool.of(self.infos, self.dtype)
+            for info, member in zip(self.infos, self._pool, strict=True):
+                store.put(_files_key(info, self.dtype), {"identity": member.identity})
+        return self._pool
+
+    def identities(self, store: Store) -> list[str]:
+        """Identities in order; weights whose files have not changed since are not read for it."""
+        if self._pool is None:
+            records = [store.get(_files_key(info, self.dtype)) for info in self.infos]
+            found = [record["identity"] for record in records if record is not None]
+            if len(found) == len(records):
+                return found
+        return [member.identity for member in self.load(store)]
+
+
+def _files_key(info: MemberInfo, dtype: str) -> str:
+    places = [fetch(info.path)] + ([pathlib.Path(info.adapter)] if info.adapter else [])
+    files = [_files(place) for place in places]
+    return digest("identity", package_version(PACKAGE), dtype, files)
+
+
+def _files(directory: pathlib.Path) -> list[Any]:
+    """Path, size and time of change of every file of a checkpoint."""
+    found = [(file, file.stat()) for file in sorted(directory.iterdir()) if file.is_file()]
+    return [[str(file.resolve()), stat.st_size, stat.st_mtime_ns] for file, stat in found]

@@ -1,0 +1,98 @@
+"""From what a user passes (a name, a class, an object) to methods, tasks and names again."""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from moco_jax import methods
+from moco_jax.method import Method
+from moco_jax.pool import Pool
+from moco_jax.runs import words
+from moco_jax.runs.config import RunConfig
+from moco_jax.tasks import Task, load_task
+
+AnyMethod = str | type[Method] | Method
+AnyPool = Pool | Sequence[str]
+
+
+def make_method(method: AnyMethod, hyperparameters: Mapping[str, Any]) -> Method:
+    """A method with its hyperparameters.
+
+    Raises:
+        ValueError: no method goes by that name, it has no such hyperparameter (the nearest names
+            are offered), or it claims a name that belongs to the run.
+    """
+    if isinstance(method, Method):
+        if hyperparameters:
+            raise ValueError(
+                f"{method.name} was passed ready made, so {', '.join(hyperparameters)} cannot be "
+                "set any more; pass its class, or use dataclasses.replace"
+            )
+        made = method
+    elif isinstance(method, str):
+        made = methods.make_method(method, dict(hyperparameters))
+    else:
+        made = _of_class(method, hyperparameters)
+    claimed = sorted({field.name for field in dataclasses.fields(made)} & words.RESERVED)
+    if claimed:
+        raise ValueError(
+            f"{made.name} has a hyperparameter {claimed[0]!r}, a name that belongs to the run; "
+            "give it another"
+        )
+    return made
+
+
+def _of_class(kind: type[Method], hyperparameters: Mapping[str, Any]) -> Method:
+    known = {field.name for field in dataclasses.fields(kind)}
+    for name in hyperparameters:
+        if name not in known:
+            raise ValueError(words.unknown(f"hyperparameter of {kind.name}", name, known))
+    return kind(**hyperparameters)
+
+
+def spec_of(method: AnyMethod) -> str:
+    """How a config file names a method."""
+    if isinstance(method, str):
+        return method
+    kind = method if isinstance(method, type) else type(method)
+    known = methods.METHODS.get(kind.name) is kind
+    return kind.name if known else f"{kind.__module__}:{kind.__qualname__}"
+
+
+def make_task(task: str | Task, config: RunConfig) -> Task:
+    """The task a name means, cut and asked as the config says; a loaded task is taken as it is."""
+    if isinstance(task, str):
+        return load_task(
+            task,
+            data_dir=config.data_dir,
+            ratio=config.ratio,
+            prompt_template=config.prompt_template,
+            kind=config.kind,
+        )
+    changes = {
+        "ratio": config.ratio != 1.0,
+        "data_dir": config.data_dir is not None,
+        "prompt_template": config.prompt_template is not None,
+        "kind": config.kind is not None,
+    }
+    for name, changed in changes.items():
+        if changed:
+            raise ValueError(
+                f"{name} has no effect on task {task.name!r}, which is loaded already; "
+                f"pass {name} to load_task instead"
+            )
+    return task
+
+
+def task_name(task: str | Task) -> str:
+    """How a config file names a task."""
+    return task if isinstance(task, str) else task.source or task.name
+
+
+def sources(pool: AnyPool) -> tuple[str, ...]:
+    """How a config file names the members of a pool."""
+    if not isinstance(pool, Pool):
+        return tuple(pool)
+    # A second member of the same name was told apart by a suffix.
+    return tuple(re.sub(r"#\d+$", "", name) for name in pool.names)

@@ -1,0 +1,166 @@
+"""What determines a run, down to the bytes of its files, and the name that follows from it."""
+
+import dataclasses
+import functools
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import pathlib
+import platform
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+
+from moco_jax.decoding.keys import ENGINE_VERSION
+from moco_jax.method import Method
+from moco_jax.runs.config import RunConfig
+from moco_jax.tasks import Task
+
+PACKAGE = "moco_jax"
+HASH_LENGTH = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Resolved:
+    """A run with every default filled in and every name replaced by what it stands for.
+
+    Attributes:
+        config: what was asked for.
+        method: name of the method, hash of its code where it is not ours, hyperparameters.
+        members: (name, identity) of the pool, in order.
+        task: name and fingerprint.
+        dtype: of the weights.
+    """
+
+    config: RunConfig
+    method: dict[str, Any]
+    members: tuple[tuple[str, str], ...]
+    task: dict[str, str]
+    dtype: str
+
+    @classmethod
+    def of(
+        cls,
+        config: RunConfig,
+        method: Method,
+        task: Task,
+        members: Sequence[tuple[str, str]],
+        dtype: str,
+    ) -> "Resolved":
+        """Resolves a config whose method, task and members are at hand."""
+        described = {
+            "name": method.name,
+            "code": code_hash(method, config.method),
+            "hyperparameters": hyperparameters(method),
+        }
+        named = {"name": task.name, "kind": task.kind, "fingerprint": task.fingerprint}
+        return cls(config, described, tuple(members), named, dtype)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """sha256 (hex) of all that determines the run's files."""
+        parts = {
+            "method": self.method,
+            "members": self.members,
+            "task": self.task,
+            "sampling": dataclasses.asdict(self.config.sampling),
+            "seed": self.config.seed,
+            "width": self.config.batch_size,
+            "dtype": self.dtype,
+            "platform": jax.default_backend(),
+            "versions": [package_version(PACKAGE), ENGINE_VERSION],
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def directory_name(self) -> str:
+        """`<name>-<hash>`, safe as a file name."""
+        name = self.config.name or f"{self.method['name']}-{self.task['name']}"
+        return f"{re.sub(r'[^A-Za-z0-9._-]+', '_', name)}-{self.digest[:HASH_LENGTH]}"
+
+    def to_record(self) -> dict[str, Any]:
+        """What `config.json` holds; its part `config` can be run again as it is."""
+        return {
+            "config": self.config.to_record(),
+            "digest": self.digest,
+            "method": self.method,
+            "members": [{"name": name, "identity": identity} for name, identity in self.members],
+            "task": self.task,
+            "dtype": self.dtype,
+            "devices": devices(),
+            "versions": versions(),
+        }
+
+
+def hyperparameters(method: Method) -> dict[str, Any]:
+    """Every hyperparameter of a method with its value, defaults included, as JSON values."""
+    fields = dataclasses.asdict(method)
+    try:
+        return json.loads(json.dumps(fields, default=_as_json))
+    except TypeError as error:
+        raise ValueError(
+            f"a hyperparameter of {method.name} cannot be recorded: {error}"
+        ) from error
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic | jax.Array):
+        return np.asarray(value).tolist()
+    raise TypeError(f"{value!r} is no JSON value; hyperparameters are numbers, texts and lists")
+
+
+def code_hash(method: Method, spec: str) -> str | None:
+    """sha256 of the file a method of the user's comes from; None for our own.
+
+    So that an edited method is a new run, and not the finished one found again.
+    """
+    kind = type(method)
+    file = pathlib.Path(spec.rpartition(":")[0])
+    if file.suffix == ".py" and file.is_file():
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    if kind.__module__.partition(".")[0] == PACKAGE and ":" not in spec:
+        return None
+    module = sys.modules.get(spec.partition(":")[0]) or sys.modules.get(kind.__module__)
+    source = getattr(module, "__file__", None)
+    if source and pathlib.Path(source).is_file():
+        return hashlib.sha256(pathlib.Path(source).read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256(inspect.getsource(kind).encode()).hexdigest()
+    except (OSError, TypeError):
+        logging.warning(
+            "the code of %s cannot be read: a finished run of it is found again even after the "
+            "code changed; pass anew=True then",
+            method.name,
+        )
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a run's bytes may depend on."""
+    packages = (PACKAGE, "jax", "numpy", "transformers")
+    found = {name: package_version(name) for name in packages}
+    return {**found, "python": platform.python_version(), "engine": str(ENGINE_VERSION)}
+
+
+def package_version(name: str) -> str:
+    """Version of an installed package, "uninstalled" without one."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "uninstalled"
+
+
+def devices() -> dict[str, Any]:
+    """The devices a run works on."""
+    return {
+        "platform": jax.default_backend(),
+        "kind": jax.devices()[0].device_kind,
+        "count": jax.device_count(),
+        "processes": jax.process_count(),
+    }

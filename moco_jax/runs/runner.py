@@ -1,0 +1,106 @@
+"""Running one collaboration: the front door."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from absl import logging
+
+from moco_jax.decoding.types import Sampling
+from moco_jax.method import Method
+from moco_jax.runs import naming, store
+from moco_jax.runs.config import RunConfig
+from moco_jax.runs.execution import execute
+from moco_jax.runs.members import Members
+from moco_jax.runs.naming import AnyMethod, AnyPool
+from moco_jax.runs.result import RunResult
+from moco_jax.tasks import Task
+
+
+def run(
+    method: AnyMethod,
+    pool: AnyPool,
+    task: str | Task,
+    *,
+    seed: int = RunConfig.seed,
+    sampling: Sampling | None = None,
+    out: str | pathlib.Path = RunConfig.out,
+    hyperparameters: Mapping[str, Any] | None = None,
+    batch_size: int = RunConfig.batch_size,
+    ratio: float = RunConfig.ratio,
+    dtype: str | None = None,
+    data_dir: str | None = None,
+    prompt_template: str | None = None,
+    name: str | None = None,
+    anew: bool = False,
+    progress: bool = False,
+) -> RunResult:
+    """Fits a method on a task's dev split, lets it answer the test split, and scores it.
+
+    A run killed at any moment goes on where it was when it is started again, and one that is
+    finished is found again instead of computed again.
+
+    Args:
+        method: a name, `file.py:attribute`, a Method class, or a Method.
+        pool: a loaded pool, or names of members; those are loaded once all checks are passed.
+        task: a loaded task, or its name or path.
+        seed: of all randomness.
+        sampling: how answers are drawn.
+        out: folder of the run directory and of the store shared with other runs.
+        hyperparameters: the method's, by name; those not named keep their defaults.
+        batch_size: rows decoded together.
+        ratio: share of both splits to keep, from the front.
+        dtype: of the weights; None takes float32 on CPU and bfloat16 on accelerators.
+        data_dir: folder of `<task>.json` files.
+        prompt_template: replaces the task kind's own.
+        name: what the directory's name begins with; None takes method and task.
+        anew: fits and answers again even if the run is finished.
+        progress: whether long work draws a bar.
+
+    Raises:
+        ValueError: a name is unknown, a value out of range, or (NeedsError) the pool or the task
+            does not meet what the method needs; nothing was loaded then.
+    """
+    config = RunConfig(
+        method=naming.spec_of(method),
+        task=naming.task_name(task),
+        models=naming.sources(pool),
+        seed=seed,
+        out=str(out),
+        sampling=sampling or Sampling(),
+        ratio=ratio,
+        batch_size=batch_size,
+        dtype=dtype,
+        data_dir=data_dir,
+        prompt_template=prompt_template,
+        hyperparameters=tuple(sorted((hyperparameters or {}).items())),
+        name=name,
+    )
+    made = naming.make_method(method, hyperparameters or {})
+    return start(config, made, task, pool, anew=anew, progress=progress)
+
+
+def run_config(config: RunConfig, *, anew: bool = False, progress: bool = False) -> RunResult:
+    """Runs what a config says; see `run`."""
+    made = naming.make_method(config.method, dict(config.hyperparameters))
+    return start(config, made, config.task, config.models, anew=anew, progress=progress)
+
+
+def start(
+    config: RunConfig,
+    method: Method,
+    task: str | Task,
+    pool: AnyPool,
+    *,
+    anew: bool,
+    progress: bool,
+) -> RunResult:
+    """Loads what is still only named, opens the store, and runs."""
+    loaded = naming.make_task(task, config)
+    members = Members(pool, config.dtype)
+    if config.gpu_ids:
+        logging.info(
+            "gpu_ids %s are recorded; all work goes to the devices there are", list(config.gpu_ids)
+        )
+    with store.SqliteStore(pathlib.Path(config.out) / store.FILE_NAME) as kept:
+        return execute(config, method, loaded, members, kept, anew=anew, progress=progress)
