@@ -205,11 +205,13 @@ class SentenceEncoder:
             batch_size: texts per device call; a batch is as wide as its longest text needs.
         """
         limit = self.config.max_positions
+        out = np.zeros((len(texts), self.config.hidden_size), np.float32)
+        if not texts:
+            return out
         encoded = self.tokenizer(list(texts), truncation=True, max_length=limit)["input_ids"]
         # Texts of like length share a batch, and widths are powers of two, so little is padded
         # and few programs are compiled
         order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]))
-        out = np.zeros((len(encoded), self.config.hidden_size), np.float32)
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
             longest = max(len(encoded[index]) for index in chosen)
