@@ -2,7 +2,7 @@ r"""Finding the final answer in free text. It sees no gold and takes linear time
 
 In this order, always on what stands after the thinking: the last non-empty `\boxed{}`, the last
 `<answer>` tag, the last `#### 7`, the last answer marker (`Answer: 7`, `the answer is 7`,
-`{"answer": "7"}`), a box that is not closed. Without any of them the text itself is the answer.
+`{"answer": "7"}`), a box that is not closed. Without any of them a short text is itself the answer.
 """
 
 import re
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from moco_jax.tasks.markup import boxes, clean, open_box, strip_thinking, tagged, unwrap
 
 LONGEST = 2000  # characters of a marked answer that are looked at
+LONGEST_BARE = 500  # characters of a text without any mark that still counts as an answer
 
 _WORDS = r"answer|solution|答案|回答|答え|ответ|antwort|respuesta|réponse|resposta|risposta|정답"
 MARKER = re.compile(
@@ -31,6 +32,7 @@ NEGATED = re.compile(
     r"|(?:clear|correct|right|helpful|wrong|incorrect)[.!]{0,3}[ \t]{0,4}(?:\n|\Z))"
 )
 REASON = re.compile(r",?[ \t]because\b|, (?:since|which|so)\b")
+UNCLOSED = re.compile(r"\A\\box(?:ed)?[ \t]{0,4}\{?")
 JSON_ANSWER = re.compile(
     r'"(?:final[_ ]?)?answer"\s{0,4}:\s{0,4}(?:"((?:[^"\\]|\\.)*+)"|([\w.+-]{1,40}))', re.IGNORECASE
 )
@@ -41,7 +43,11 @@ SENTENCE = re.compile(r"(?:(?<=[^\W\d_]{4})|(?<=[\d)\]}*$]))[.!?][ \t]{1,4}(?=[A
 def extract_answer(text: str) -> str | None:
     """The final answer of an output without its wrapping; None where there is none."""
     text = strip_thinking(text)
-    return next(filter(None, (clean(unwrap(clean(found))) for found in _candidates(text))), None)
+    return next(filter(None, map(_bare, _candidates(text))), None)
+
+
+def _bare(found: str) -> str:
+    return clean(UNCLOSED.sub("", unwrap(clean(found)), count=1))
 
 
 def _candidates(text: str) -> Iterator[str]:
@@ -50,7 +56,10 @@ def _candidates(text: str) -> Iterator[str]:
     yield set_apart(text) or ""
     yield _last_marked(text) or ""
     unclosed = open_box(text)
-    yield text if unclosed is None else unclosed
+    if unclosed is not None:
+        yield unclosed
+    elif len(text.strip()) <= LONGEST_BARE:
+        yield text
 
 
 def set_apart(text: str) -> str | None:

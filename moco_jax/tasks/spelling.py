@@ -27,7 +27,7 @@ _OPERATORS |= {"ge": ">=", "lt": "<", "gt": ">", "ne": "!=", "neq": "!=", "pi": 
 _COMMAND = re.compile(r"\\([A-Za-z]+)\s?")
 _BARE_ARGUMENT = re.compile(r"(\\frac\s?(?:\{[^{}]*\})?|\\sqrt)\s?([A-Za-z0-9])")
 _SINGLE_EXPONENT = re.compile(r"([\^_])\s?\{\s?(\w)\s?\}")
-_VARIABLE = re.compile(r"[a-z]\s?=\s?(?=[^=])")
+_VARIABLE = re.compile(r"(?:[a-z]\s?)?=\s?(?=[^=\s])")
 _LONE_OPERATOR = re.compile(r",\s?([-+*/=<>])\s?,")
 _ARTICLE = re.compile(r"(?:the|an|a) (?=\w)")
 _WORD_LIST = re.compile(r"[^\W\d_][\w'’.&-]*(?:,? [\w'’.&-]+)*")

@@ -3,6 +3,7 @@
 import string
 import unicodedata
 from collections import Counter
+from collections.abc import Mapping
 
 from moco_jax.tasks.extraction import extract_answer
 from moco_jax.tasks.items import Gold, Item
@@ -21,7 +22,7 @@ def extract(item: Item, text: str) -> str | None:
     return extract_answer(text)
 
 
-def words(text: str, hyphens: dict[int, str] | dict[int, str | None]) -> list[str]:
+def words(text: str, hyphens: Mapping[int, int | str | None]) -> list[str]:
     """Lower-case words without punctuation and articles; `hyphens` says what joins a word."""
     text = unicodedata.normalize("NFKC", text).casefold().translate({**_DASHES, **_QUOTES})
     return [word for word in text.translate(hyphens).split() if word not in ARTICLES]
