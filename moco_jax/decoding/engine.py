@@ -58,7 +58,7 @@ class Engine:
         self.seed = seed
         self.width = width
         self.chunk = chunk
-        self.store = store or NoStore()
+        self.store = NoStore() if store is None else store
         self.meter = meter
         self.progress = progress
         self._asked: dict[str, int] = {}

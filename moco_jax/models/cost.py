@@ -1,5 +1,6 @@
 """What a model costs, counted from its config alone."""
 
+import functools
 import math
 
 from moco_jax.models.config import ModelConfig
@@ -30,3 +31,24 @@ def flops_per_token(config: ModelConfig, context: int, logits: bool = True) -> i
     mixing = 2 * seen * config.num_heads * config.head_dim
     output = config.hidden_size * (config.num_labels or config.vocab_size) if logits else 0
     return 2 * (weights + mixing + output)
+
+
+@functools.lru_cache(maxsize=65536)
+def generation_flops(config: ModelConfig, prompt: int, new: int) -> int:
+    """FLOPs of reading a prompt and generating `new` tokens; only the latter need logits."""
+    fed = prompt + max(new - 1, 0)
+    dense = _dense_flops(config) * fed
+    seen = sum(_positions_seen(fed, window) for window in config.windows)
+    logits = 2 * config.hidden_size * config.vocab_size * new
+    return dense + 4 * seen * config.num_heads * config.head_dim + logits
+
+
+@functools.lru_cache(maxsize=64)
+def _dense_flops(config: ModelConfig) -> int:
+    return flops_per_token(config, 0, logits=False)
+
+
+def _positions_seen(count: int, window: int | None) -> int:
+    """Sum over `count` tokens of how many positions each attends to."""
+    free = count if window is None else min(window, count)
+    return free * (free + 1) // 2 + (count - free) * (window or 0)

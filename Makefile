@@ -1,0 +1,66 @@
+# Two commands do all the set-up on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO := results/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test parity lint format clean
+
+help:
+	@echo "make demo    install, let the tiny pool collaborate on tiny_mix, write a report"
+	@echo "make test    install, run the test suite (no torch)"
+	@echo "make parity  the same with the comparisons with PyTorch"
+	@echo "make lint    formatting, lint, import rules and types"
+	@echo "make clean   remove the virtual environment, caches and demo results"
+
+demo: $(VENV)/installed
+	$(BIN)/python -m experiments.demo --out=$(DEMO)
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest -m "not parity"
+
+parity: $(VENV)/installed-parity
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+format: $(VENV)/installed-lint
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "moco_jax needs Python 3.11 or newer, and '$(PYTHON)' is not on this machine."; \
+	  echo "On Debian: apt-get install python3 python3-venv   (or: make PYTHON=python3.12 ...)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "moco_jax needs Python 3.11 or newer; '$(PYTHON)' is `$(PYTHON) --version 2>&1`."; \
+	  echo "Name a newer one: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make virtual environments."; \
+	  echo "On Debian: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp per set of extras, so that nothing is installed twice and setup.py's changes are seen.
+$(VENV)/installed: setup.py | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@touch $@
+
+$(VENV)/installed-lint: $(VENV)/installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[lint]"
+	@touch $@
+
+$(VENV)/installed-parity: $(VENV)/installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[parity]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .mypy_cache .import_linter_cache $(DEMO)
