@@ -2,8 +2,8 @@
 
 In this order, on what stands after the thinking: a text that is nothing but a letter or an option's
 text; the last box or `<answer>` tag; the last declaration ("the answer is C", "option C", "C is
-correct"); a leading letter; the last lettered mention ("(C)", "**C**"); a closing letter ("So, C."); the last option text on
-the last line. Ruled-out letters ("not (C)", "C is wrong") never count.
+correct"); a leading letter; the last lettered mention ("(C)", "**C**"); a closing letter ("So, C.");
+the last option text on the last line. Ruled-out letters ("not (C)", "C is wrong") never count.
 """
 
 import re
@@ -32,8 +32,9 @@ LETTER = re.compile(
     rf"(?=\Z|[)\]}}*_\"`$,;!?：:”’>。]|\.(?!\w)|'(?!\w)|\s{{0,2}}\n|\s{{1,4}}(?:\Z|[-–—(\n]|{_AFTER}))"
 )
 DECLARES = re.compile(
-    r"(?:answers?|letter|option|choice|choose|chose|pick|picked|select|selected"
-    r"|solution|go with|going with|答案|回答|答え|ответ|antwort|respuesta|réponse|resposta|risposta|정답)(?!\w(?<![是为は]))",
+    r"(?:answers?|letter|option|choice|choose|chose|pick|picked|select|selected|solution"
+    r"|go with|going with|答案|回答|答え|ответ|antwort|respuesta|réponse|resposta|risposta|정답)"
+    r"(?!\w(?<![是为は]))",
     re.IGNORECASE,
 )
 _FILLERS = (
