@@ -126,7 +126,8 @@ def embed(
 
 def encode(config: EncoderConfig, params: Params, tokens: jax.Array, mask: jax.Array) -> jax.Array:
     """Hidden states [B, S, D] of tokens i32[B, S]; where mask bool[B, S] is False, meaningless."""
-    return Encoder(config).apply({"params": params}, tokens, mask)
+    hidden: Any = Encoder(config).apply({"params": params}, tokens, mask)
+    return hidden
 
 
 class Encoder(nn.Module):

@@ -190,17 +190,11 @@ def save_adapter(directory: PathLike, adapter: Adapter, base: str, dtype: Any = 
         dtype: cast to it; None leaves the factors as they are.
     """
     directory = pathlib.Path(directory)
-    planned = []
-    for module, factor in sorted(adapter.factors.items()):
-        for side, leaf in sorted(factor.items()):
-            planned.append(
-                safetensors_io.Planned(
-                    f"{FACTOR_PREFIX}{module_name(module)}.lora_{side.upper()}.weight",
-                    leaf.shape[::-1],
-                    np.dtype(dtype or leaf.dtype),
-                    lambda leaf=leaf: np.asarray(leaf).T,
-                )
-            )
+    planned = [
+        _plan(f"{FACTOR_PREFIX}{module_name(module)}.lora_{side.upper()}.weight", leaf, dtype)
+        for module, factor in sorted(adapter.factors.items())
+        for side, leaf in sorted(factor.items())
+    ]
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory) as draft:
         folder = pathlib.Path(draft)
@@ -210,6 +204,13 @@ def save_adapter(directory: PathLike, adapter: Adapter, base: str, dtype: Any = 
         os.replace(folder / "model.safetensors", directory / WEIGHTS_FILE)
         # The config comes last: it is what makes the directory an adapter
         os.replace(folder / CONFIG_FILE, directory / CONFIG_FILE)
+
+
+def _plan(name: str, leaf: jax.Array, dtype: Any) -> safetensors_io.Planned:
+    def on_disk() -> np.ndarray:
+        return np.asarray(leaf).T
+
+    return safetensors_io.Planned(name, leaf.shape[::-1], np.dtype(dtype or leaf.dtype), on_disk)
 
 
 def _read_config(directory: pathlib.Path) -> dict[str, Any]:
