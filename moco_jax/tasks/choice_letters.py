@@ -2,7 +2,7 @@
 
 In this order, on what stands after the thinking: a text that is nothing but a letter or an option's
 text; the last box or `<answer>` tag; the last declaration ("the answer is C", "option C", "C is
-correct"); a leading letter; the last lettered mention ("(C)", "**C**"); a closing letter ("So, C.");
+correct"); a leading letter; the last lettered mention ("(C)", "**C**"); a last "So, C.";
 the last option text on the last line. Ruled-out letters ("not (C)", "C is wrong") never count.
 """
 
