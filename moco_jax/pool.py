@@ -14,7 +14,8 @@ import numpy as np
 
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.types import Request, Response, Sampling
-from moco_jax.models import lora, tokenizer
+from moco_jax.models import lora
+from moco_jax.models import tokenizer as words
 from moco_jax.models.checkpoint import Checkpoint, load_checkpoint, open_checkpoint, save_checkpoint
 from moco_jax.models.config import ModelConfig
 from moco_jax.tiny.registry import PREFIX, tiny_pool_path
@@ -45,14 +46,14 @@ class MemberInfo:
     tokenizer: Any
 
     @functools.cached_property
-    def template(self) -> tokenizer.ChatTemplate:
+    def template(self) -> words.ChatTemplate:
         """Renders conversations as token ids."""
-        return tokenizer.ChatTemplate(self.tokenizer)
+        return words.ChatTemplate(self.tokenizer)
 
     @functools.cached_property
     def eos(self) -> tuple[int, ...]:
         """Token ids that end an answer."""
-        return tokenizer.eos_ids(self.tokenizer, self.raw_config, self.generation_config)
+        return words.eos_ids(self.tokenizer, self.raw_config, self.generation_config)
 
 
 def inspect(source: str, name: str | None = None) -> MemberInfo:
@@ -70,7 +71,7 @@ def inspect(source: str, name: str | None = None) -> MemberInfo:
     if lora.is_adapter_dir(place):
         adapter, place = place, lora.adapter_base(place)
     checkpoint = open_checkpoint(place)
-    words = adapter if adapter and tokenizer.has_tokenizer(adapter) else checkpoint.directory
+    speaks = adapter if adapter and words.has_tokenizer(adapter) else checkpoint.directory
     return MemberInfo(
         name=name or source,
         path=place,
@@ -78,7 +79,7 @@ def inspect(source: str, name: str | None = None) -> MemberInfo:
         config=checkpoint.config,
         raw_config=checkpoint.raw_config,
         generation_config=checkpoint.generation_config,
-        tokenizer=tokenizer.load_tokenizer(words),
+        tokenizer=words.load_tokenizer(speaks),
     )
 
 
@@ -88,14 +89,16 @@ def inspect_all(sources: Sequence[str]) -> list[MemberInfo]:
     infos = []
     for index, source in enumerate(sources):
         again = list(sources[:index]).count(source)
-        info = known.setdefault(source, inspect(source)) if source not in known else known[source]
-        infos.append(dataclasses.replace(info, name=f"{source}#{again + 1}" if again else source))
+        if not again:
+            known[source] = inspect(source)
+        name = f"{source}#{again + 1}" if again else source
+        infos.append(dataclasses.replace(known[source], name=name))
     return infos
 
 
 def shared_vocabulary(members: Sequence[MemberInfo]) -> int:
     """Size of the vocabulary that members share; raises ValueError naming the first mismatch."""
-    return tokenizer.shared_vocabulary(
+    return words.shared_vocabulary(
         [member.tokenizer for member in members], [member.name for member in members]
     )
 
@@ -114,12 +117,35 @@ class Member:
     params: PyTree = dataclasses.field(repr=False)
     identity: str
 
-    name = property(lambda self: self.info.name)
-    config = property(lambda self: self.info.config)
-    tokenizer = property(lambda self: self.info.tokenizer)
-    template = property(lambda self: self.info.template)
-    eos = property(lambda self: self.info.eos)
-    generation_config = property(lambda self: self.info.generation_config)
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+        return self.info.name
+
+    @property
+    def config(self) -> ModelConfig:
+        """The architecture."""
+        return self.info.config
+
+    @property
+    def tokenizer(self) -> Any:
+        """A `transformers` tokenizer."""
+        return self.info.tokenizer
+
+    @property
+    def template(self) -> words.ChatTemplate:
+        """Renders conversations as token ids."""
+        return self.info.template
+
+    @property
+    def eos(self) -> tuple[int, ...]:
+        """Token ids that end an answer."""
+        return self.info.eos
+
+    @property
+    def generation_config(self) -> dict[str, Any]:
+        """The checkpoint's own sampling settings."""
+        return self.info.generation_config
 
     @classmethod
     def load(cls, info: MemberInfo, dtype: Any = None) -> "Member":
@@ -128,8 +154,8 @@ class Member:
         params = load_checkpoint(info.path, dtype).params
         if info.adapter:
             params = lora.merge_adapter(params, lora.load_adapter(info.adapter))
-        words = tokenizer.tokenizer_fingerprint(info.tokenizer)
-        return cls(info, params, fingerprint(params, info.config, words))
+        text_rules = words.tokenizer_fingerprint(info.tokenizer)
+        return cls(info, params, fingerprint(params, info.config, text_rules))
 
     def derive(self, name: str, params: PyTree, recipe: str) -> "Member":
         """A member with this one's architecture and tokenizer, and weights made by a recipe.
@@ -158,10 +184,10 @@ def default_dtype() -> Any:
     return jnp.dtype(jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16)
 
 
-def fingerprint(params: PyTree, config: ModelConfig, words: str) -> str:
+def fingerprint(params: PyTree, config: ModelConfig, text_rules: str) -> str:
     """Hash (hex) of tensors with their paths, types and shapes, of the config and tokenizer."""
     total = hashlib.blake2b(digest_size=32)
-    total.update(json.dumps([dataclasses.asdict(config), words], default=str).encode())
+    total.update(json.dumps([dataclasses.asdict(config), text_rules], default=str).encode())
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         total.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
         total.update(np.ascontiguousarray(np.asarray(leaf)).view(np.uint8).data)

@@ -34,7 +34,7 @@ class Writer:
     eos: tuple[int, ...]
     stop: tuple[str, ...]
 
-    def text(self, tokens: Sequence[int]) -> str:
+    def text(self, tokens: Sequence[int] | np.ndarray) -> str:
         """Plain text of tokens, without special ones."""
         return self.tokenizer.decode(
             [int(token) for token in tokens],

@@ -77,10 +77,11 @@ class Call:
     def machine(self, width: int, chunk: int) -> schedule.Machine:
         """The program and weights this call runs on."""
         settings = self.settings
-        first = self.speakers[0]
-        vocab_size = first.config.vocab_size
+        vocab_size = min(speaker.config.vocab_size for speaker in self.speakers)
         if len(self.speakers) > 1:
-            vocab_size = shared_vocabulary([speaker.tokenizer for speaker in self.speakers])
+            tokenizers = [speaker.tokenizer for speaker in self.speakers]
+            names = [speaker.name for speaker in self.speakers]
+            vocab_size = min(vocab_size, shared_vocabulary(tokenizers, names))
         program = loop.Program(
             configs=tuple(speaker.config for speaker in self.speakers),
             combine=self.combine,

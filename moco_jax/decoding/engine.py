@@ -18,7 +18,7 @@ from moco_jax.decoding.call import Call, Record, Row, place_of
 from moco_jax.decoding.combine import FIRST, Combine
 from moco_jax.decoding.hooks import Charge, Meter, NoStore, Store, unmetered
 from moco_jax.decoding.keys import digest
-from moco_jax.decoding.render import Speaker, render
+from moco_jax.decoding.render import Prompt, Speaker, render
 from moco_jax.decoding.scoring import score_rows
 from moco_jax.decoding.types import Request, Response, Sampling, Usage
 from moco_jax.models.cost import generation_flops
@@ -70,7 +70,7 @@ class Engine:
 
         Requests to one checkpoint share batches, wherever they stand in the list.
         """
-        responses: list[Response | None] = [None] * len(requests)
+        responses: dict[int, Response] = {}
         for places in _by_identity(members).values():
             call = Call(
                 speakers=(members[places[0]],),
@@ -80,9 +80,8 @@ class Engine:
                 combine=FIRST,
                 thetas=[()] * len(places),
             )
-            for place, response in zip(places, self._answer(call), strict=True):
-                responses[place] = response
-        return responses  # every place was filled: the groups partition the list
+            responses |= zip(places, self._answer(call), strict=True)
+        return [responses[index] for index in range(len(requests))]
 
     def join(
         self,
@@ -202,7 +201,15 @@ class Engine:
                 bar.update()
                 yield keys[place], record
 
-    def _charge(self, call, index, prompt, response, record, cached) -> None:
+    def _charge(
+        self,
+        call: Call,
+        index: int,
+        prompt: Prompt,
+        response: Response,
+        record: Record | None,
+        cached: bool,
+    ) -> None:
         if record is None:
             return
         names = call.names[index].split("+") if len(call.speakers) > 1 else [call.names[index]]
@@ -214,22 +221,24 @@ class Engine:
         self, member: Speaker, names: Sequence[str], rows: Sequence[tuple[np.ndarray, np.ndarray]]
     ) -> list[tuple[float, ...]]:
         keys = [digest("score", *place_of(member), prompt, text) for prompt, text in rows]
-        records = [self.store.get(key) for key in keys]
-        cached = [record is not None for record in records]
-        missing = [index for index, record in enumerate(records) if record is None]
+        known = [self.store.get(key) for key in keys]
+        records = {key: record for key, record in zip(keys, known, strict=True) if record}
+        missing = list(
+            {key: place for place, key in enumerate(keys) if key not in records}.values()
+        )
         mark = time.monotonic()
-        found = score_rows(member.config, member.params, [rows[index] for index in missing])
+        found = score_rows(member.config, member.params, [rows[place] for place in missing])
         for place, values in found:
-            now = time.monotonic()
-            record = {"logprobs": values.tolist(), "seconds": now - mark}
+            key, now = keys[missing[place]], time.monotonic()
+            records[key] = {"logprobs": values.tolist(), "seconds": now - mark}
             mark = now
-            records[missing[place]] = record
-            self.store.put(keys[missing[place]], record)
-        for name, (prompt, text), record, old in zip(names, rows, records, cached, strict=True):
+            self.store.put(key, records[key])
+        for place, (name, (prompt, text)) in enumerate(zip(names, rows, strict=True)):
             count = len(prompt) + len(text)
             usage = Usage(count, 0, 1, generation_flops(member.config, count, 0))
-            self.meter(Charge(name, "score", usage, record["seconds"], old))
-        return [tuple(record["logprobs"]) for record in records]
+            seconds = records[keys[place]]["seconds"]
+            self.meter(Charge(name, "score", usage, seconds, place not in missing))
+        return [tuple(records[key]["logprobs"]) for key in keys]
 
 
 def _by_identity(members: Sequence[Speaker]) -> dict[str, list[int]]:

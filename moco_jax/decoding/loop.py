@@ -22,6 +22,7 @@ from moco_jax.models.config import ModelConfig
 from moco_jax.models.decoder import KVCache, forward, unembed
 
 PyTree = Any
+Array = jax.Array | np.ndarray
 
 RUNNING, STOP, LENGTH = 0, 1, 2
 
@@ -62,18 +63,18 @@ class Rows:
         seen: bool[B, V] tokens of prompt and answer, or None without a repetition penalty.
     """
 
-    last: jax.Array
-    position: jax.Array
-    step: jax.Array
-    budget: jax.Array
-    finish: jax.Array
-    key: jax.Array
+    last: Array
+    position: Array
+    step: Array
+    budget: Array
+    finish: Array
+    key: Array
     theta: PyTree
     carry: PyTree
-    tokens: jax.Array
-    logprobs: jax.Array
-    speaker: jax.Array
-    seen: jax.Array | None
+    tokens: Array
+    logprobs: Array
+    speaker: Array
+    seen: Array | None
 
 
 def empty_rows(program: Program, width: int, length: int, theta_row: PyTree) -> Rows:

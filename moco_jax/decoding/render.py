@@ -14,27 +14,39 @@ PyTree = Any
 
 
 class Speaker(Protocol):
-    """What the engine needs of a member.
+    """What the engine needs of a member."""
 
-    Attributes:
-        name: for transcripts and the ledger.
-        identity: hash of tensors, config and tokenizer.
-        config: the architecture.
-        params: the weights, on device.
-        tokenizer: a `transformers` tokenizer.
-        template: renders conversations as token ids.
-        eos: ids that end an answer.
-        generation_config: the checkpoint's own sampling settings.
-    """
+    @property
+    def name(self) -> str:
+        """For transcripts and the ledger."""
 
-    name: str
-    identity: str
-    config: ModelConfig
-    params: PyTree
-    tokenizer: Any
-    template: ChatTemplate
-    eos: tuple[int, ...]
-    generation_config: dict[str, Any]
+    @property
+    def identity(self) -> str:
+        """Hash of tensors, config and tokenizer."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """The architecture."""
+
+    @property
+    def params(self) -> PyTree:
+        """The weights, on device."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """A `transformers` tokenizer."""
+
+    @property
+    def template(self) -> ChatTemplate:
+        """Renders conversations as token ids."""
+
+    @property
+    def eos(self) -> tuple[int, ...]:
+        """Ids that end an answer."""
+
+    @property
+    def generation_config(self) -> dict[str, Any]:
+        """The checkpoint's own sampling settings."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -124,7 +124,7 @@ def draw(
     Returns:
         i32[B].
     """
-    if filters.penalty:
+    if filters.penalty and seen is not None:
         logits = penalise(logits, seen, knobs.penalty)
     if filters.greedy:
         return jnp.argmax(logits, -1).astype(jnp.int32)

@@ -158,7 +158,7 @@ def _run_batch(
 def _finished(rows: loop.Rows, owner: dict[int, int], stopped: StopRule) -> list[int]:
     """Owned slots that are done; rows ended by `stopped` are marked so."""
     for slot, index in owner.items():
-        tokens = rows.tokens[slot, : rows.step[slot]]
+        tokens = np.asarray(rows.tokens[slot, : rows.step[slot]])
         if rows.finish[slot] != loop.STOP and stopped(index, tokens):
             rows.finish[slot] = loop.STOP
     return [slot for slot in sorted(owner) if rows.finish[slot] != loop.RUNNING]
@@ -168,9 +168,9 @@ def stream_of(rows: loop.Rows, slot: int) -> Stream:
     """What a row of host arrays has generated."""
     count = rows.step[slot]
     return Stream(
-        tokens=rows.tokens[slot, :count].copy(),
-        logprobs=rows.logprobs[slot, :count].copy(),
-        speakers=rows.speaker[slot, :count].copy(),
+        tokens=np.array(rows.tokens[slot, :count]),
+        logprobs=np.array(rows.logprobs[slot, :count]),
+        speakers=np.array(rows.speaker[slot, :count]),
         finish=int(rows.finish[slot]),
     )
 
