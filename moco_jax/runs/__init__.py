@@ -2,6 +2,8 @@
 
 from moco_jax.runs.compare import Row, Table, compare
 from moco_jax.runs.config import RunConfig
+from moco_jax.runs.directory import find_runs
+from moco_jax.runs.execution import read_result
 from moco_jax.runs.ledger import Ledger
 from moco_jax.runs.loaded import LoadedSystem, load_system
 from moco_jax.runs.reference_log import write_reference_log
@@ -22,8 +24,10 @@ __all__ = [
     "Table",
     "compare",
     "difference_interval",
+    "find_runs",
     "load_system",
     "mean_interval",
+    "read_result",
     "run",
     "run_config",
     "write_reference_log",

@@ -61,6 +61,10 @@ class RunDirectory:
         """Drops the system of an interrupted attempt, so that it is fitted again."""
         shutil.rmtree(self.work / ARTIFACTS, ignore_errors=True)
 
+    def drop(self) -> None:
+        """Drops the unfinished directory."""
+        shutil.rmtree(self.work)
+
     def save_fit(self, system: System, ledger: dict[str, Any]) -> None:
         """Keeps a fitted system and what it cost; both are there or neither."""
         write_json(self.work / LEDGER, ledger)
@@ -79,6 +83,14 @@ class RunDirectory:
         (self.work / LOCK).unlink()
         os.replace(self.work, self.path)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def find_runs(out: str | pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
+    """Finished and unfinished run directories in `out`, by name."""
+    folders = sorted(path for path in pathlib.Path(out).glob("*") if path.is_dir())
+    unfinished = [path for path in folders if path.name.endswith(UNFINISHED)]
+    finished = [path for path in folders if path not in unfinished and (path / RESULT).exists()]
+    return finished, unfinished
 
 
 def read_json(path: pathlib.Path) -> Any:

@@ -28,13 +28,14 @@ class Members:
         Raises:
             ValueError: a source cannot be loaded, or `dtype` is not that of the loaded pool.
         """
-        self._pool = pool if isinstance(pool, Pool) else None
-        if self._pool is None:
-            self.infos = inspect_all(list(pool))
+        self._pool: Pool | None = None
+        if not isinstance(pool, Pool):
+            self.infos = inspect_all(pool)
             self.dtype = str(jnp.dtype(dtype) if dtype else default_dtype())
         else:
-            self.infos = [member.info for member in self._pool]
-            self.dtype = str(jax.tree.leaves(self._pool[0].params)[0].dtype)
+            self._pool = pool
+            self.infos = [member.info for member in pool]
+            self.dtype = str(jax.tree.leaves(pool[0].params)[0].dtype)
             if dtype is not None and dtype != self.dtype:
                 raise ValueError(
                     f"dtype is {dtype!r}, but the pool was loaded in {self.dtype}; "

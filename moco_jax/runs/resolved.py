@@ -32,7 +32,7 @@ class Resolved:
 
     Attributes:
         config: what was asked for.
-        method: name of the method, hash of its code where it is not ours, hyperparameters.
+        method: name of the method, hash of its code, hyperparameters.
         members: (name, identity) of the pool, in order.
         task: name and fingerprint.
         dtype: of the weights.
@@ -116,20 +116,16 @@ def _as_json(value: Any) -> Any:
 
 
 def code_hash(method: Method, spec: str) -> str | None:
-    """sha256 of the file a method of the user's comes from; None for our own.
+    """sha256 of the file a method comes from; None where its code cannot be read.
 
     So that an edited method is a new run, and not the finished one found again.
     """
     kind = type(method)
-    file = pathlib.Path(spec.rpartition(":")[0])
-    if file.suffix == ".py" and file.is_file():
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    if kind.__module__.partition(".")[0] == PACKAGE and ":" not in spec:
-        return None
-    module = sys.modules.get(spec.partition(":")[0]) or sys.modules.get(kind.__module__)
-    source = getattr(module, "__file__", None)
-    if source and pathlib.Path(source).is_file():
-        return hashlib.sha256(pathlib.Path(source).read_bytes()).hexdigest()
+    named = spec.rpartition(":")[0]
+    module = sys.modules.get(named) or sys.modules.get(kind.__module__)
+    for file in (named, getattr(module, "__file__", None) or ""):
+        if file.endswith(".py") and pathlib.Path(file).is_file():
+            return hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest()
     try:
         return hashlib.sha256(inspect.getsource(kind).encode()).hexdigest()
     except (OSError, TypeError):

@@ -55,9 +55,7 @@ def _listed(names: Iterable[str]) -> str:
 
 def mapping(name: str, value: Any) -> dict[str, Any]:
     """A JSON object, by our names."""
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{name!r} must be a JSON object, not a {type(value).__name__}")
-    return {OUR_NAMES.get(key, key): entry for key, entry in value.items()}
+    return {OUR_NAMES.get(key, key): entry for key, entry in pairs(name, value).items()}
 
 
 def pairs(name: str, value: Any) -> dict[str, Any]:
