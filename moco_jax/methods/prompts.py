@@ -35,9 +35,7 @@ def refine(question: str, own: str, others: Sequence[str]) -> str:
 
 def summarise(question: str, answers: Sequence[str]) -> str:
     """Asks for the final answer to a question that several members have answered."""
-    return (
-        f"{question}\n\nAnswers:\n{bullets(answers)}\n\nGive the final answer to the question."
-    )
+    return f"{question}\n\nAnswers:\n{bullets(answers)}\n\nGive the final answer to the question."
 
 
 def route(question: str, descriptions: Sequence[str]) -> str:

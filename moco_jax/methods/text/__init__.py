@@ -1,1 +1,12 @@
-"""Placeholder docstring to be written with the room."""
+"""Members that exchange texts."""
+
+from moco_jax.method import Method
+from moco_jax.methods.text.majority_vote import MajorityVote
+from moco_jax.methods.text.multiagent_refine import MultiagentRefine
+from moco_jax.methods.text.slm_mux import SlmMux
+
+TEXT: dict[str, type[Method]] = {
+    "text_majority_vote": MajorityVote,
+    "text_multiagent_refine": MultiagentRefine,
+    "text_slm_mux": SlmMux,
+}

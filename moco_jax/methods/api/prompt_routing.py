@@ -1,0 +1,144 @@
+"""The best member on dev reads what the others are good at and names the one to answer."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from moco_jax.decoding.types import Request, Response, Turn, Usage
+from moco_jax.method import Method, Workbench
+from moco_jax.methods import prompts
+from moco_jax.methods.checks import one_of
+from moco_jax.methods.labels import label_probabilities
+from moco_jax.system import Context, System, question
+from moco_jax.tasks import Item
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """Which member should answer an item.
+
+    Attributes:
+        member: its index.
+        usage: what the decision cost.
+        turns: what was asked and replied.
+        notes: for the response.
+    """
+
+    member: int
+    usage: Usage
+    turns: tuple[Turn, ...]
+    notes: tuple[tuple[str, object], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Router(System):
+    """One member routes, the others answer.
+
+    Attributes:
+        router: index of the member that decides.
+        descriptions: one per member.
+        decision: "logprob" or "generate".
+    """
+
+    router: int
+    descriptions: tuple[str, ...]
+    decision: str
+
+    def respond(self, items: Sequence[Item], context: Context) -> list[Response]:
+        """Each item's answer by the member that the router named."""
+        decide = self._weigh if self.decision == "logprob" else self._ask
+        decisions = decide(items, context)
+        pairs = zip(items, decisions, strict=True)
+        said = context.ask([(decision.member, question(item)) for item, decision in pairs])
+        return [
+            response.replace(
+                usage=decision.usage + response.usage,
+                transcript=decision.turns + response.transcript,
+                notes=(
+                    ("chosen", response.speaker),
+                    ("router", context.pool[self.router].name),
+                    *decision.notes,
+                ),
+            )
+            for response, decision in zip(said, decisions, strict=True)
+        ]
+
+    def _requests(self, items: Sequence[Item]) -> list[Request]:
+        return [
+            Request.user(
+                prompts.route(item.question, self.descriptions), item=item.id, purpose="route"
+            )
+            for item in items
+        ]
+
+    def _weigh(self, items: Sequence[Item], context: Context) -> list[Decision]:
+        """Takes the most likely number."""
+        name = context.pool[self.router].name
+        labels = [str(number) for number in range(1, len(self.descriptions) + 1)]
+        requests = self._requests(items)
+        asks = [(self.router, request) for request in requests]
+        weighed = label_probabilities(context, asks, labels)
+        decisions = []
+        for request, (shares, usage) in zip(requests, weighed, strict=True):
+            member = shares.index(max(shares))
+            asked = Turn("user", request.purpose, request.messages[-1].content)
+            turns = (asked, Turn(name, request.purpose, labels[member]))
+            notes = (("router_probabilities", shares),)
+            decisions.append(Decision(member, usage, turns, notes))
+        return decisions
+
+    def _ask(self, items: Sequence[Item], context: Context) -> list[Decision]:
+        """Takes the number that the router writes; itself if it writes none."""
+        asks = [(self.router, request) for request in self._requests(items)]
+        decisions = []
+        for reply in context.ask(asks, context.sampling.with_greedy()):
+            member = named_member(reply.text, len(self.descriptions))
+            chosen = self.router if member is None else member
+            notes = (("router_reply_parsed", member is not None),)
+            decisions.append(Decision(chosen, reply.usage, reply.transcript, notes))
+        return decisions
+
+
+def named_member(reply: str, count: int) -> int | None:
+    """Index of the member a reply names: its first whole number from 1 to `count`, less one."""
+    numbers = (int(match) for match in re.findall(r"(?<![\d.])\d{1,9}(?!\.?\d)", reply))
+    return next((number - 1 for number in numbers if 1 <= number <= count), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class PromptRouting(Method):
+    """The best member on dev reads the question and all descriptions, and names who answers.
+
+    Source: none cited by the reference; a prompted router.
+
+    Cost: one generation per item, plus one forward pass per member and item on the router's prompt
+    (with "generate" one more generation per item), and the greedy dev pass of every member that all
+    methods share.
+
+    Departures: by default the router's log-probabilities of the numbers decide. The reference lets
+    it write as long as an answer and looks for digits anywhere in it, the largest first, so that
+    "24" or "step 3" routes. Here "generate" is greedy and takes the first whole number in range.
+
+    Attributes:
+        model_descriptions: what each member is good at, in pool order.
+        router_decision: "logprob" compares the numbers' log-probabilities; "generate" parses a
+            written reply.
+    """
+
+    name: ClassVar[str] = "api_prompt_routing"
+
+    model_descriptions: tuple[str, ...]
+    router_decision: Literal["logprob", "generate"] = "logprob"
+
+    def __post_init__(self) -> None:
+        one_of(self, "router_decision", ("logprob", "generate"))
+
+    def fit(self, bench: Workbench) -> System:
+        """Ranks the members on dev; the best is the router."""
+        if len(self.model_descriptions) != len(bench.pool):
+            raise ValueError(
+                f"{self.name}: model_descriptions has {len(self.model_descriptions)} entries for "
+                f"{len(bench.pool)} members; give one per member, in the order of the pool"
+            )
+        return Router(bench.best(), tuple(self.model_descriptions), self.router_decision)

@@ -1,0 +1,64 @@
+"""Merging by a function of one leaf; see `methods.decorators`."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import ClassVar
+
+import jax
+
+from moco_jax.decoding.keys import digest
+from moco_jax.method import Method, Needs, Workbench
+from moco_jax.methods.weight.merged import Merged
+from moco_jax.pool import Member, inspect
+from moco_jax.system import System
+from moco_jax.trees import merge_trees
+
+
+@dataclasses.dataclass(frozen=True)
+class FunctionMerge(Method):
+    """Base of methods made by `weight_method`; see there.
+
+    Cost: one generation per item.
+
+    Attributes:
+        base_model: the model that the function gets as `base`: a member of the pool, or whatever
+            `Pool.load` takes; None passes None.
+    """
+
+    function: ClassVar[Callable[..., jax.Array]]
+    fingerprint: ClassVar[str]
+    needs: ClassVar[Needs] = Needs(same_architecture=True)
+
+    base_model: str | None = None
+
+    def fit(self, bench: Workbench) -> System:
+        """Merges the members."""
+        settings = dataclasses.asdict(self)
+        settings.pop("base_model")
+        base = None if self.base_model is None else find_base(self.name, self.base_model, bench)
+        members = list(bench.pool)
+        params = merge_trees(
+            functools.partial(type(self).function, **settings),
+            [member.params for member in members],
+            None if base is None else base.params,
+            jax.random.key(bench.seed),
+        )
+        made_of = [member.identity for member in members] + ([base.identity] if base else [])
+        recipe = digest(self.name, self.fingerprint, settings, made_of, base is None, bench.seed)
+        merged = members[0].derive(f"{self.name}({'+'.join(bench.pool.names)})", params, recipe)
+        return Merged.of(merged, members=bench.pool.names, base_model=self.base_model)
+
+
+def find_base(method: str, name: str, bench: Workbench) -> Member:
+    """The member of the pool called `name`, or else that model, loaded.
+
+    Raises:
+        NeedsError: its architecture is not the pool's.
+    """
+    if name in bench.pool.names:
+        return bench.pool[bench.pool.names.index(name)]
+    first = bench.pool[0]
+    info = inspect(name)
+    Needs(same_architecture=True).check(method, [first.info, info], bench.dev.items[0].kind)
+    return Member.load(info, jax.tree.leaves(first.params)[0].dtype)
