@@ -214,6 +214,14 @@ def save_checkpoint(
         ValueError: the params are not those of the config, or `directory` holds something else.
     """
 
+    table = tensor_table(ModelConfig.from_hf(checkpoint.raw_config))
+    leaves = len(jax.tree.leaves(checkpoint.params))
+    if leaves > len(table):
+        raise ValueError(
+            f"params have {leaves} leaves, the config {len(table)} tensors; check that the two "
+            "belong together (tied embeddings have no lm_head leaf)."
+        )
+
     def read(spec: TensorSpec) -> np.ndarray:
         return np.asarray(_leaf(checkpoint.params, spec))
 

@@ -1,13 +1,22 @@
 """What a language model is, read from a Hugging Face config.json."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
+
+import jax
 
 from moco_jax.models.families import FAMILIES
 from moco_jax.models.rope import Rope, rope_from_hf
 
-ACTIVATIONS = ("silu", "gelu", "gelu_new", "gelu_pytorch_tanh", "relu")
+ACTIVATIONS = {
+    "silu": jax.nn.silu,
+    "gelu": functools.partial(jax.nn.gelu, approximate=False),
+    "gelu_new": jax.nn.gelu,
+    "gelu_pytorch_tanh": jax.nn.gelu,
+    "relu": jax.nn.relu,
+}
 _SYNONYMS = {"swish": "silu", "gelu_fast": "gelu_new"}
 _EXPERT_KEYS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_intermediate_size")
 

@@ -10,20 +10,13 @@ import jax
 import jax.numpy as jnp
 
 from moco_jax.models.attention import attend, causal_mask, softcapped, write_slots
-from moco_jax.models.config import ModelConfig
+from moco_jax.models.config import ACTIVATIONS, ModelConfig
 from moco_jax.models.families import FAMILIES, NORM_NAMES, tensor_table
 from moco_jax.models.rope import rotary_tables, rotate
 
 Params = dict[str, Any]
 KVCache = tuple[tuple[jax.Array, jax.Array], ...]
 
-ACTIVATIONS = {
-    "silu": jax.nn.silu,
-    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
-    "gelu_new": jax.nn.gelu,
-    "gelu_pytorch_tanh": jax.nn.gelu,
-    "relu": jax.nn.relu,
-}
 _INIT = nn.initializers.normal(0.02)
 
 
