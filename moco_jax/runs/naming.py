@@ -29,35 +29,38 @@ def make_method(method: AnyMethod, hyperparameters: Mapping[str, Any]) -> Method
                 f"{method.name} was passed ready made, so {', '.join(hyperparameters)} cannot be "
                 "set any more; pass its class, or use dataclasses.replace"
             )
-        made = method
-    elif isinstance(method, str):
-        made = methods.make_method(method, dict(hyperparameters))
+        kind, made = type(method), method
     else:
-        made = _of_class(method, hyperparameters)
-    claimed = sorted({field.name for field in dataclasses.fields(made)} & words.RESERVED)
+        kind = methods.resolve(method) if isinstance(method, str) else method
+        _check_known(kind, hyperparameters)
+        made = methods.make_method(kind, hyperparameters)
+    claimed = sorted(_fields(kind) & words.REFUSED)
     if claimed:
         raise ValueError(
-            f"{made.name} has a hyperparameter {claimed[0]!r}, a name that belongs to the run; "
+            f"{kind.name} has a hyperparameter {claimed[0]!r}, a name that belongs to the run; "
             "give it another"
         )
     return made
 
 
-def _of_class(kind: type[Method], hyperparameters: Mapping[str, Any]) -> Method:
-    known = {field.name for field in dataclasses.fields(kind)}
+def _fields(kind: type[Method]) -> set[str]:
+    return {field.name for field in dataclasses.fields(kind)}
+
+
+def _check_known(kind: type[Method], hyperparameters: Mapping[str, Any]) -> None:
+    """Offers names of the run as well: a misspelt `temperature` ends up among hyperparameters."""
+    known = _fields(kind)
     for name in hyperparameters:
         if name not in known:
-            raise ValueError(words.unknown(f"hyperparameter of {kind.name}", name, known))
-    return kind(**hyperparameters)
+            what = f"hyperparameter of {kind.name}"
+            raise ValueError(words.unknown(what, name, known | words.RESERVED))
 
 
 def spec_of(method: AnyMethod) -> str:
     """How a config file names a method."""
     if isinstance(method, str):
         return method
-    kind = method if isinstance(method, type) else type(method)
-    known = methods.METHODS.get(kind.name) is kind
-    return kind.name if known else f"{kind.__module__}:{kind.__qualname__}"
+    return methods.spec_of(method if isinstance(method, type) else type(method))
 
 
 def make_task(task: str | Task, config: RunConfig) -> Task:

@@ -32,6 +32,11 @@ NO_EFFECT: dict[str, str] = {
 """Names of the reference that change nothing here, and why."""
 
 RESERVED = SAMPLING | RUN | NO_EFFECT.keys() | OUR_NAMES.keys() | {"do_sample"}
+"""Names that a config never hands to a method."""
+
+REFUSED = RESERVED - {"seed"}
+"""Names that no hyperparameter may have. A method of the reference may keep a seed of its own, which
+only Python code can set: in a config `seed` is the run's."""
 
 
 def report_no_effect(name: str, value: Any) -> None:

@@ -2,16 +2,19 @@
 
 import dataclasses
 import json
+import pathlib
 
 import pytest
 import toy_methods
 
 from moco_jax import testing
 from moco_jax.method import NeedsError
+from moco_jax.methods import METHODS
 from moco_jax.runs import load_system, run, write_reference_log
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.execution import read_result
 from moco_jax.runs.store import SqliteStore
+from moco_jax.runs.words import REFUSED
 
 FILES = [
     "artifacts",
@@ -143,12 +146,41 @@ def test_needs_are_checked_first(task, tmp_path):
 def test_unknown_and_claimed_names_are_errors(pool, task, tmp_path):
     with pytest.raises(ValueError, match=r"probs.*did you mean probes"):
         run(toy_methods.Relay, pool, task, out=tmp_path, hyperparameters={"probs": 1})
+    with pytest.raises(ValueError, match="did you mean temperature"):
+        run(toy_methods.Relay, pool, task, out=tmp_path, hyperparameters={"temprature": 1})
+    with pytest.raises(ValueError, match="ready made"):
+        run(toy_methods.Relay(), pool, task, out=tmp_path, hyperparameters={"probes": 1})
     with pytest.raises(ValueError, match="'temperature', a name that belongs to the run"):
         run(toy_methods.Greedy, pool, task, out=tmp_path)
     with pytest.raises(ValueError, match="loaded already"):
         run(toy_methods.Relay, pool, task, out=tmp_path, ratio=0.5)
     with pytest.raises(ValueError, match=r"loaded in float32"):
         run(toy_methods.Relay, pool, task, out=tmp_path, dtype="bfloat16")
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_no_method_claims_a_name_of_the_run(name):
+    assert not {field.name for field in dataclasses.fields(METHODS[name])} & REFUSED
+
+
+def test_methods_go_by_name_and_by_file(pool, task, tmp_path):
+    settings = {"out": tmp_path, "sampling": testing.SHORT, "batch_size": 8}
+    named = run("best_on_dev", pool, task, **settings)
+    assert named.difference.mean == 0
+    assert named.verdict == "within noise of"
+    file = pathlib.Path(toy_methods.__file__)
+    first = run(f"{file}:Solo", pool, task, **settings)
+    copy = tmp_path / "mine.py"
+    copy.write_text(file.read_text())
+    same = run(f"{copy}:Solo", pool, task, **settings)
+    assert same.directory == first.directory
+    copy = tmp_path / "mine2.py"
+    copy.write_text(file.read_text() + "# edited\n")
+    assert run(f"{copy}:Solo", pool, task, **settings).directory != first.directory
+    responses = load_system(first.directory, pool).ask(task.test.items[:2])
+    assert [response.text for response in responses] == [
+        row["response"] for row in rows(first, "responses.jsonl")[:2]
+    ]
 
 
 def test_a_loaded_system_answers_as_the_run_did(finished, pool, task):
