@@ -11,7 +11,7 @@ from absl import logging
 
 from moco_jax.decoding.hooks import Store
 from moco_jax.decoding.types import Sampling
-from moco_jax.method import NeedsError
+from moco_jax.method import Method, NeedsError
 from moco_jax.runs import naming, store
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.execution import execute
@@ -141,10 +141,16 @@ def compare(
         data_dir=data_dir,
     )
     rows = []
+    made = [naming.make_method(method, {}) for method in methods]
     loaded = [naming.make_task(task, base) for task in tasks]
     with store.SqliteStore(pathlib.Path(out) / store.FILE_NAME) as kept:
-        for (named, task), method in itertools.product(zip(tasks, loaded, strict=True), methods):
-            config = dataclasses.replace(base, task=naming.task_name(named))
+        for (named, task), method in itertools.product(zip(tasks, loaded, strict=True), made):
+            config = dataclasses.replace(
+                base,
+                task=naming.task_name(named),
+                method=naming.spec_of(method),
+                hyperparameters=naming.recorded(method, {}),
+            )
             rows.append(_row(config, method, task, members, kept, seeds, progress))
             logging.info("%s", rows[-1])
     return Table(tuple(rows))
@@ -152,19 +158,18 @@ def compare(
 
 def _row(
     base: RunConfig,
-    method: AnyMethod,
+    method: Method,
     task: Task,
     members: Members,
     kept: Store,
     seeds: Sequence[int],
     progress: bool,
 ) -> Row:
-    made = naming.make_method(method, {})
     results = []
     for seed in seeds:
-        config = dataclasses.replace(base, method=naming.spec_of(method), seed=seed)
+        config = dataclasses.replace(base, seed=seed)
         try:
-            results.append(execute(config, made, task, members, kept, progress=progress))
+            results.append(execute(config, method, task, members, kept, progress=progress))
         except NeedsError as error:
-            return Row(made.name, task.name, (), str(error))
-    return Row(made.name, task.name, tuple(results))
+            return Row(method.name, task.name, (), str(error))
+    return Row(method.name, task.name, tuple(results))

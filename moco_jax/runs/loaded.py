@@ -4,12 +4,13 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
+from moco_jax import methods
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.hooks import NoStore
 from moco_jax.decoding.types import Response
 from moco_jax.pool import Pool
 from moco_jax.runs import directory as files
-from moco_jax.runs import naming, store
+from moco_jax.runs import store
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.members import Members
 from moco_jax.system import Context, System, restore_system
@@ -69,7 +70,7 @@ def load_system(run_dir: str | pathlib.Path, pool: Pool | None = None) -> Loaded
     files.read_json(place / files.RESULT)
     config = RunConfig.from_record(record["config"])
     # A method from a file of the user's has to be imported before its system can be restored.
-    naming.make_method(config.method, dict(config.hyperparameters))
+    methods.resolve(config.method)
     system = restore_system(place / files.ARTIFACTS)
     loaded = Members(config.models if pool is None else pool, record["dtype"]).load(NoStore())
     _check(place, record, loaded)

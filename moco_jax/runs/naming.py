@@ -10,6 +10,7 @@ from moco_jax.method import Method
 from moco_jax.pool import Pool
 from moco_jax.runs import words
 from moco_jax.runs.config import RunConfig
+from moco_jax.runs.resolved import all_hyperparameters
 from moco_jax.tasks import Task, load_task
 
 AnyMethod = str | type[Method] | Method
@@ -54,6 +55,13 @@ def _check_known(kind: type[Method], hyperparameters: Mapping[str, Any]) -> None
         if name not in known:
             what = f"hyperparameter of {kind.name}"
             raise ValueError(words.unknown(what, name, known | words.RESERVED))
+
+
+def recorded(method: AnyMethod, hyperparameters: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """How a config file holds hyperparameters: those given, or all of a method made already."""
+    given = all_hyperparameters(method) if isinstance(method, Method) else hyperparameters
+    own = {name: value for name, value in given.items() if name not in words.RESERVED}
+    return tuple(sorted((name, words.frozen(value)) for name, value in own.items()))
 
 
 def spec_of(method: AnyMethod) -> str:

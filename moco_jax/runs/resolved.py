@@ -57,7 +57,7 @@ class Resolved:
         described = {
             "name": method.name,
             "code": code_hash(method, config.method),
-            "hyperparameters": hyperparameters(method),
+            "hyperparameters": all_hyperparameters(method),
         }
         named = {"name": task.name, "kind": task.kind, "fingerprint": task.fingerprint}
         return cls(config, described, tuple(members), named, dtype)
@@ -98,7 +98,7 @@ class Resolved:
         }
 
 
-def hyperparameters(method: Method) -> dict[str, Any]:
+def all_hyperparameters(method: Method) -> dict[str, Any]:
     """Every hyperparameter of a method with its value, defaults included, as JSON values."""
     fields = dataclasses.asdict(method)
     try:

@@ -61,6 +61,7 @@ def run(
         ValueError: a name is unknown, a value out of range, or (NeedsError) the pool or the task
             does not meet what the method needs; nothing was loaded then.
     """
+    made = naming.make_method(method, hyperparameters or {})
     config = RunConfig(
         method=naming.spec_of(method),
         task=naming.task_name(task),
@@ -73,10 +74,9 @@ def run(
         dtype=dtype,
         data_dir=data_dir,
         prompt_template=prompt_template,
-        hyperparameters=tuple(sorted((hyperparameters or {}).items())),
+        hyperparameters=naming.recorded(method, hyperparameters or {}),
         name=name,
     )
-    made = naming.make_method(method, hyperparameters or {})
     return start(config, made, task, pool, anew=anew, progress=progress)
 
 

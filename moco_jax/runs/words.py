@@ -35,8 +35,8 @@ RESERVED = SAMPLING | RUN | NO_EFFECT.keys() | OUR_NAMES.keys() | {"do_sample"}
 """Names that a config never hands to a method."""
 
 REFUSED = RESERVED - {"seed"}
-"""Names that no hyperparameter may have. A method of the reference may keep a seed of its own, which
-only Python code can set: in a config `seed` is the run's."""
+"""Names that no hyperparameter may have. A method may keep a seed of its own, which only Python
+code can set: in a config `seed` is the run's."""
 
 
 def report_no_effect(name: str, value: Any) -> None:

@@ -7,7 +7,7 @@ import pytest
 import toy_methods
 
 from moco_jax import testing
-from moco_jax.runs import compare
+from moco_jax.runs import RunConfig, compare, load_system, run
 from moco_jax.runs.compare import Row
 
 
@@ -48,6 +48,18 @@ def test_dev_passes_are_paid_once(table):
     assert first.comparison_cost.spent.requests == 6
     assert second.comparison_cost.spent.requests == 0
     assert second.cost.spent.requests == 6
+
+
+def test_a_ready_made_method_can_be_run_again_from_its_config(tmp_path):
+    pool, task = testing.dummy_pool(2), testing.dummy_task(size=4)
+    settings = {"sampling": testing.SHORT, "batch_size": 8, "out": tmp_path}
+    (row,) = compare([toy_methods.Relay(probes=1)], pool, [task], **settings).rows
+    (result,) = row.results
+    config = RunConfig.from_json(result.directory / "config.json")
+    assert config.hyperparameters == (("probes", 1),)
+    assert load_system(result.directory, pool).system.probes == 1
+    again = run(toy_methods.Relay, pool, task, hyperparameters={"probes": 1}, **settings)
+    assert again.directory == result.directory
 
 
 def test_the_table_prints_and_is_recorded(table):
