@@ -1,0 +1,146 @@
+"""Methods side by side: scores with intervals, paired differences, and which of them are ties."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from moco_jax.analysis.load import LoadedRun
+from moco_jax.runs import statistics
+from moco_jax.runs.result import Verdict, judge
+from moco_jax.runs.statistics import Interval
+
+LEVEL = 0.95
+Groups = Sequence[str | None] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Contender:
+    """One method with its hyperparameters, over seeds.
+
+    Attributes:
+        label: how tables call it.
+        runs: one per seed, on the same items.
+    """
+
+    label: str
+    runs: tuple[LoadedRun, ...]
+
+    @functools.cached_property
+    def values(self) -> np.ndarray:
+        """f64[n]: the score on every item, averaged over seeds."""
+        return np.mean([run.scores for run in self.runs], axis=0)
+
+    @functools.cached_property
+    def best_single(self) -> np.ndarray:
+        """f64[n]: the best single member's score on every item, averaged over seeds."""
+        return np.mean([run.best_single for run in self.runs], axis=0)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the mean score over seeds (n - 1); nan with fewer than two."""
+        if len(self.runs) < 2:
+            return math.nan
+        return float(np.std([run.result.score for run in self.runs], ddof=1))
+
+    def mean(self, name: str) -> float:
+        """Mean over seeds of a number in the runs' results, such as `unparsed`."""
+        return float(np.mean([getattr(run.result, name) for run in self.runs]))
+
+    def item_cost(self) -> dict[str, float]:
+        """Cost of answering one item, averaged over items and seeds."""
+        costs = [run.item_cost() for run in self.runs]
+        return {name: float(np.mean([cost[name] for cost in costs])) for name in costs[0]}
+
+    def fit_flops(self) -> float:
+        """FLOPs of fitting once, averaged over seeds."""
+        return float(np.mean([run.fit_cost()["flops"] for run in self.runs]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """Where a contender stands.
+
+    Attributes:
+        contender: who.
+        score: mean score with its 95% interval over items.
+        difference: score minus the best single member's, paired, with its 95% interval.
+        verdict: what the difference says.
+        p: of the exact sign test against the best single member.
+        tied: whether the data do not tell it from the one with the highest score.
+    """
+
+    contender: Contender
+    score: Interval
+    difference: Interval
+    verdict: Verdict
+    p: float
+    tied: bool
+
+
+def standings(contenders: Sequence[Contender], groups: Groups = None) -> list[Standing]:
+    """Contenders on the same items, highest score first; ties are marked, not ranked.
+
+    The comparison with the leader is at a level corrected for how many are compared with it
+    (Bonferroni), because the leader was picked for its score.
+
+    Args:
+        contenders: all on the same items.
+        groups: the cluster of each item; None: items stand alone.
+    """
+    ranked = sorted(contenders, key=lambda contender: (-contender.values.mean(), contender.label))
+    level = 1.0 - (1.0 - LEVEL) / max(len(ranked) - 1, 1)
+    return [_standing(contender, ranked[0], groups, level) for contender in ranked]
+
+
+def _standing(contender: Contender, leader: Contender, groups: Groups, level: float) -> Standing:
+    ours, single = contender.values, contender.best_single
+    difference = statistics.difference_interval(ours, single, groups)
+    return Standing(
+        contender=contender,
+        score=statistics.mean_interval(ours, groups),
+        difference=difference,
+        verdict=judge(difference, statistics.differing_clusters(ours, single, groups)),
+        p=sign_test(ours, single, groups),
+        tied=indistinguishable(leader.values, ours, groups, level),
+    )
+
+
+def indistinguishable(
+    ours: Sequence[float], theirs: Sequence[float], groups: Groups = None, level: float = LEVEL
+) -> bool:
+    """Whether a paired difference may be noise.
+
+    Args:
+        ours: f64[n].
+        theirs: f64[n], for the same items.
+        groups: the cluster of each item; None: items stand alone.
+        level: share of resampled differences the interval holds.
+    """
+    if statistics.differing_clusters(ours, theirs, groups) < statistics.FEWEST_DIFFERING:
+        return True
+    found = statistics.difference_interval(ours, theirs, groups, level=level)
+    return found.low <= 0 <= found.high
+
+
+def sign_test(ours: Sequence[float], theirs: Sequence[float], groups: Groups = None) -> float:
+    """Two-sided exact sign test over the clusters on which two systems differ.
+
+    With right-or-wrong scores and items that stand alone it is McNemar's exact test.
+
+    Args:
+        ours: f64[n].
+        theirs: f64[n], for the same items.
+        groups: the cluster of each item; None: items stand alone.
+
+    Returns:
+        The probability of a split at least this uneven if both were equally good.
+    """
+    differences = np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)
+    sums, _ = statistics.clusters(differences, groups or [None] * len(differences))
+    wins, losses = int((sums > 0).sum()), int((sums < 0).sum())
+    total, fewer = wins + losses, min(wins, losses)
+    tail = sum(math.comb(total, k) for k in range(fewer + 1))
+    return min(1.0, 2 * tail / 2**total)

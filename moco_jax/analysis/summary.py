@@ -1,0 +1,153 @@
+"""The table that answers: who is good, how sure is that, and what did it cost."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from moco_jax.analysis.benches import Bench
+from moco_jax.analysis.comparison import Standing
+from moco_jax.analysis.tables import FORMATS, TextTable
+
+LEADING = "●"
+VERDICTS = {"beats": "beats it", "within noise of": "noise", "loses to": "loses to it"}
+LEGEND = (
+    f"{LEADING} = may be the best: the data do not tell it from the highest score of its task.\n"
+    "Intervals are 95%, over items; ± is the standard deviation over seeds."
+)
+
+SHOWN = (
+    "task",
+    "",
+    "method",
+    "score",
+    "interval",
+    "to best single",
+    "verdict",
+    "unparsed",
+    "cut",
+    "tokens/item",
+    "FLOPs/item",
+)
+DATA = (
+    "task",
+    "method",
+    "may_be_best",
+    "score",
+    "spread",
+    "low",
+    "high",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "verdict",
+    "p",
+    "unparsed",
+    "cut",
+    "tokens_per_item",
+    "flops_per_item",
+    "not_run_because",
+)
+
+
+class NotRun(NamedTuple):
+    """A method that could not run on a task, and why."""
+
+    task: str
+    method: str
+    reason: str
+
+
+def shown_table(benches: Sequence[Bench], not_run: Sequence[NotRun] = ()) -> TextTable:
+    """A table to read: benches in order, highest score first, then what could not run."""
+    rows = [
+        _shown(bench.first.result.task, standing)
+        for bench in benches
+        for standing in bench.standings
+    ]
+    rows += [
+        (row.task, "", row.method, "not run", "", "", row.reason, "", "", "", "") for row in not_run
+    ]
+    return TextTable(SHOWN, tuple(rows), frozenset({3, 4, 5, 7, 8, 9, 10}))
+
+
+def data_table(benches: Sequence[Bench], not_run: Sequence[NotRun] = ()) -> TextTable:
+    """The same for programs: one number per cell, in full."""
+    rows = [
+        _data(bench.first.result.task, standing)
+        for bench in benches
+        for standing in bench.standings
+    ]
+    blank = ("",) * (len(DATA) - 3)
+    rows += [(row.task, row.method, *blank, row.reason) for row in not_run]
+    return TextTable(DATA, tuple(rows))
+
+
+def render(benches: Sequence[Bench], form: str, not_run: Sequence[NotRun] = ()) -> str:
+    """The table in one of `tables.FORMATS`; CSV is for programs."""
+    table = data_table if form == "csv" else shown_table
+    return FORMATS[form](table(benches, not_run))
+
+
+def _shown(task: str, standing: Standing) -> tuple[str, ...]:
+    contender, change, score = standing.contender, standing.difference, standing.score
+    cost = contender.item_cost()
+    spread = "" if math.isnan(contender.spread) else f" ± {contender.spread:.3f}"
+    return (
+        task,
+        LEADING if standing.tied else "",
+        contender.label,
+        f"{score.mean:.3f}{spread}",
+        f"[{score.low:.3f}, {score.high:.3f}]",
+        f"{change.mean:+.3f} [{change.low:+.3f}, {change.high:+.3f}]",
+        VERDICTS[standing.verdict],
+        f"{contender.mean('unparsed'):.1%}",
+        f"{contender.mean('cut'):.1%}",
+        f"{cost['prompt_tokens'] + cost['new_tokens']:.0f}",
+        f"{cost['flops']:.1e}",
+    )
+
+
+def _data(task: str, standing: Standing) -> tuple[str, ...]:
+    contender, change, score = standing.contender, standing.difference, standing.score
+    cost = contender.item_cost()
+    numbers = {
+        "score": score.mean,
+        "spread": contender.spread,
+        "low": score.low,
+        "high": score.high,
+        "difference": change.mean,
+        "difference_low": change.low,
+        "difference_high": change.high,
+        "p": standing.p,
+        "unparsed": contender.mean("unparsed"),
+        "cut": contender.mean("cut"),
+        "tokens_per_item": cost["prompt_tokens"] + cost["new_tokens"],
+        "flops_per_item": cost["flops"],
+    }
+    cells = {name: "" if math.isnan(value) else repr(value) for name, value in numbers.items()}
+    words = {
+        "task": task,
+        "method": contender.label,
+        "may_be_best": "yes" if standing.tied else "no",
+        "verdict": standing.verdict,
+        "not_run_because": "",
+    }
+    return tuple((cells | words)[name] for name in DATA)
+
+
+def headline(bench: Bench) -> str:
+    """One line on a bench: task, items, seeds, pool."""
+    count, seeds = len(bench.first.answers), ", ".join(map(str, bench.seeds))
+    plural = "seeds" if len(bench.seeds) > 1 else "seed"
+    task, pool = bench.first.result.task, " + ".join(bench.members)
+    return f"{task}: {count} items, {plural} {seeds}, pool {pool}"
+
+
+def footnote(bench: Bench) -> str:
+    """What the pool does without collaborating, and where its ceiling is."""
+    best, bounds = bench.first.result.best_single.name, bench.ceiling
+    return (
+        f"best single {bench.single_scores[best].mean():.3f} ({best}, chosen on dev); in hindsight "
+        f"{bounds.hindsight_score:.3f} ({bounds.hindsight}); some member solves {bounds.some:.1%} "
+        f"of the items, every member {bounds.all:.1%}"
+    )

@@ -1,0 +1,132 @@
+"""Made-up finished runs: real files, invented answers."""
+
+import json
+import pathlib
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+
+from moco_jax.decoding.hooks import Charge
+from moco_jax.decoding.types import Response, Turn, Usage
+from moco_jax.method import Method
+from moco_jax.runs import directory as files
+from moco_jax.runs import records
+from moco_jax.runs.config import RunConfig
+from moco_jax.runs.ledger import FIT, RESPOND, SCORE, Ledger
+from moco_jax.runs.resolved import Resolved
+from moco_jax.runs.result import summarise
+from moco_jax.system import System
+from moco_jax.tasks import Task, load_task
+
+MEMBERS = ("tiny:math", "tiny:words", "tiny:facts")
+LETTERS = "ABCD"
+
+MakeRun = Callable[..., pathlib.Path]
+
+
+def write_task(path: pathlib.Path, size: int = 40, question: str = "What is {i} + {i}?") -> Task:
+    """A multiple-choice task whose gold answers go round."""
+    rows = [
+        {
+            "question": question.format(i=i),
+            "choices": {letter: f"option {letter} of {i}" for letter in LETTERS},
+            "answer": LETTERS[i % 4],
+        }
+        for i in range(size)
+    ]
+    record = {"task_type": "multiple_choice", "dev": rows[:5], "test": rows}
+    path.write_text(json.dumps(record))
+    return load_task(path)
+
+
+def write_run(
+    out: pathlib.Path,
+    task: Task,
+    method: str = "text_majority_vote",
+    *,
+    right: float = 0.6,
+    seed: int = 42,
+    flops: float = 1e9,
+    texts: Mapping[int, str] | None = None,
+    members: Mapping[str, float] | None = None,
+    hyperparameters: Mapping[str, object] | None = None,
+) -> pathlib.Path:
+    """A finished run whose answers are right with a given probability."""
+    rates = members or dict(zip(MEMBERS, (0.6, 0.5, 0.4), strict=True))
+    draws = np.random.default_rng([seed, sum(map(ord, method))])
+
+    def answers(speaker: str, rate: float, cost: float, rng: np.random.Generator) -> list[Response]:
+        said = []
+        for index, gold in enumerate(task.test.golds):
+            letter = gold.answers[0] if rng.random() < rate else rng.choice(list(LETTERS))
+            text = f"I think it is so. The answer is ({letter})." if rng.random() > 0.05 else "Hm."
+            turn = Turn(speaker, "answer", text)
+            said.append(
+                Response(
+                    text=(texts or {}).get(index, text) if speaker == method else text,
+                    usage=Usage(80, 12, 13, cost),
+                    speaker=speaker,
+                    transcript=(turn,) if speaker != method else (turn, turn),
+                    notes=(("chosen", MEMBERS[0]),) if speaker == method else (),
+                    finish="length" if text == "Hm." else "stop",
+                )
+            )
+        return said
+
+    ours = answers(method, right, flops, draws)
+    shared = np.random.default_rng(seed)
+    alone = [answers(name, rate, 3e8, shared) for name, rate in rates.items()]
+    scores = task.score("test", [response.text for response in ours])
+    worth = [task.score("test", [response.text for response in theirs]) for theirs in alone]
+    config = RunConfig(method=method, task=task.source, models=tuple(rates), seed=seed)
+    resolved = Resolved.of(
+        config, _named(method), task, [(name, f"id of {name}") for name in rates], "float32"
+    )
+    resolved.method["hyperparameters"].update(hyperparameters or {})
+    ledger = Ledger()
+    for phase, usage in ((FIT, Usage(9, 9, 9, 5e9)), (SCORE, Usage(1, 1, 1, 1.0))):
+        with ledger.phase(phase):
+            ledger(Charge(MEMBERS[0], "dev", usage, 0.1, False))
+    with ledger.phase(RESPOND):
+        for response in ours:
+            ledger(Charge(MEMBERS[0], "answer", response.usage, 0.01, False))
+    place = out / resolved.directory_name
+    place.mkdir(parents=True)
+    items = task.test.items
+    files.write_json(place / files.CONFIG, resolved.to_record())
+    files.write_json(place / files.LEDGER, ledger.to_json())
+    files.write_lines(place / files.RESPONSES, records.answers(items, ours, scores))
+    files.write_lines(place / files.TRANSCRIPTS, records.transcripts(items, ours))
+    files.write_lines(place / files.SINGLES, records.singles(list(rates), items, alone, worth))
+    dev = list(rates.values())
+    result = summarise(resolved, task, ours, scores, dev, worth, ledger, place)
+    files.write_json(place / files.RESULT, result.to_record())
+    return place
+
+
+def _named(name: str) -> Method:
+    """A method that only has a name."""
+
+    class Named(Method):
+        def fit(self, bench: object) -> System:
+            raise NotImplementedError
+
+    Named.name = name
+    Named.__module__ = "moco_jax.made_up"
+    return Named()
+
+
+@pytest.fixture
+def task(tmp_path: pathlib.Path) -> Task:
+    return write_task(tmp_path / "sums.json")
+
+
+@pytest.fixture
+def make_run(tmp_path: pathlib.Path, task: Task) -> MakeRun:
+    """Writes a run into `tmp_path / "runs"`; see `write_run`."""
+
+    def make(method: str = "text_majority_vote", **settings: object) -> pathlib.Path:
+        return write_run(tmp_path / "runs", task, method, **settings)
+
+    return make
