@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -10,7 +10,7 @@ import jax
 from moco_jax.models.families import FAMILIES
 from moco_jax.models.rope import Rope, rope_from_hf
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "silu": jax.nn.silu,
     "gelu": functools.partial(jax.nn.gelu, approximate=False),
     "gelu_new": jax.nn.gelu,
@@ -18,6 +18,16 @@ ACTIVATIONS = {
     "relu": jax.nn.relu,
 }
 _SYNONYMS = {"swish": "silu", "gelu_fast": "gelu_new"}
+# What a multimodal config may say outside its text_config
+_OUTER_KEYS = (
+    "torch_dtype",
+    "dtype",
+    "eos_token_id",
+    "bos_token_id",
+    "pad_token_id",
+    "quantization_config",
+    "tie_word_embeddings",
+)
 _EXPERT_KEYS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_intermediate_size")
 
 
@@ -51,8 +61,8 @@ class ModelConfig:
     intermediate_size: int = 11_008
     num_layers: int = 32
     num_heads: int = 32
-    num_kv_heads: int | None = None
-    head_dim: int | None = None
+    num_kv_heads: int = 0
+    head_dim: int = 0
     max_positions: int = 2048
     tie_embeddings: bool = False
     norm_eps: float = 1e-6
@@ -63,7 +73,7 @@ class ModelConfig:
     rope: Rope = dataclasses.field(default_factory=Rope)
     local_rope: Rope | None = None
     windows: tuple[int | None, ...] = ()
-    query_scale: float | None = None
+    query_scale: float = 0.0
     attention_softcap: float | None = None
     final_softcap: float | None = None
     num_labels: int = 0
@@ -76,7 +86,7 @@ class ModelConfig:
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
-        if self.query_scale is None:
+        if not self.query_scale:
             object.__setattr__(self, "query_scale", self.head_dim**-0.5)
         self._validate()
 
@@ -120,7 +130,8 @@ class ModelConfig:
         _refuse(raw)
         family = raw["model_type"]
         traits = FAMILIES[family]
-        get = {**traits.defaults, **{k: v for k, v in raw.items() if v is not None}}.get
+        said = {key: value for key, value in raw.items() if value is not None}
+        get: Callable[..., Any] = {**traits.defaults, **said}.get
         layers, heads = get("num_hidden_layers"), get("num_attention_heads")
         head_dim = get("head_dim") or get("hidden_size") // heads
         attention_bias = bool(get("attention_bias", False)) and family != "qwen2"
@@ -132,7 +143,7 @@ class ModelConfig:
             intermediate_size=get("intermediate_size"),
             num_layers=layers,
             num_heads=heads,
-            num_kv_heads=get("num_key_value_heads"),
+            num_kv_heads=get("num_key_value_heads", 0),
             head_dim=head_dim,
             max_positions=get("max_position_embeddings"),
             tie_embeddings=bool(get("tie_word_embeddings")),
@@ -160,9 +171,7 @@ def text_config(raw: Mapping[str, Any]) -> dict[str, Any]:
             "config.json has model_type 'gemma3' (multimodal) but no text_config; restore the "
             "original config.json, or use model_type 'gemma3_text' for a text-only checkpoint."
         )
-    outer = ("torch_dtype", "dtype", "eos_token_id", "bos_token_id", "pad_token_id")
-    outer += ("quantization_config", "tie_word_embeddings")
-    kept = {key: raw[key] for key in outer if key in raw}
+    kept = {key: raw[key] for key in _OUTER_KEYS if key in raw}
     fixed = {"model_type": "gemma3_text", "architectures": ["Gemma3ForCausalLM"]}
     return {**kept, **raw["text_config"], **fixed}
 

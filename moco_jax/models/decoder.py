@@ -45,7 +45,8 @@ def forward(
     Returns:
         hidden states [B, S, D] in the dtype of the params, and the updated cache.
     """
-    return Decoder(config).apply({"params": params}, tokens, positions, cache)
+    out: Any = Decoder(config).apply({"params": params}, tokens, positions, cache)
+    return out
 
 
 def unembed(config: ModelConfig, params: Params, hidden: jax.Array) -> jax.Array:
@@ -114,7 +115,7 @@ class Decoder(nn.Module):
         config = self.config
         hidden = Embedding(config, name="embed_tokens")(tokens)
         context = _Context(config, positions, cache)
-        updated = []
+        updated: list[Any] = []
         for layer in range(config.num_layers):
             slots = None if cache is None else cache[layer]
             hidden, slots = Layer(config, layer, name=f"layers_{layer}")(hidden, context, slots)
@@ -136,7 +137,7 @@ class _Context:
         lengths = positions.max(axis=1) + 1
         self.masks = {w: causal_mask(positions, keys, w) for w in set(config.windows)}
         self.query_rotary, self.key_rotary = {}, {}
-        for rope in {config.rope, config.local_rope} - {None}:
+        for rope in {config.rope, config.local_rope or config.rope}:
             tables = rotary_tables(rope, config.head_dim, positions, lengths)
             self.query_rotary[rope] = self.key_rotary[rope] = tables
             if cache is not None and rope.switches:

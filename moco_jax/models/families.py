@@ -142,7 +142,7 @@ class TensorSpec:
 def tensor_table(config: "ModelConfig") -> tuple[TensorSpec, ...]:
     """Every parameter of a model, in the order of its layers."""
     d, vocab = config.hidden_size, config.vocab_size
-    leaves = [(("embed_tokens", "embedding"), (vocab, d))]
+    leaves: list[tuple[Path, tuple[int, ...]]] = [(("embed_tokens", "embedding"), (vocab, d))]
     for layer in range(config.num_layers):
         leaves += [((f"layers_{layer}", *path), shape) for path, shape in _layer(config)]
     leaves.append((("norm", "scale"), (d,)))
@@ -181,9 +181,9 @@ def _layer(config: "ModelConfig") -> Iterator[tuple[Path, tuple[int, ...]]]:
         linears = {"gate_up_proj": (d, 2 * inner)}
     for name, shape in {**linears, "down_proj": (inner, d)}.items():
         yield from _linear(("mlp", name), shape, config.mlp_bias)
-    for name in NORM_NAMES[family.norms]:
-        if name is not None:
-            yield (name, "scale"), (d,)
+    for norm in NORM_NAMES[family.norms]:
+        if norm is not None:
+            yield (norm, "scale"), (d,)
 
 
 def _linear(

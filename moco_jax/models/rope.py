@@ -15,6 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 
 KINDS = ("default", "linear", "dynamic", "yarn", "longrope", "llama3")
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "linear": ("factor",),
+    "dynamic": ("factor",),
+    "llama3": ("factor", "low_freq_factor", "high_freq_factor"),
+    "longrope": ("short_factor", "long_factor"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,12 +88,7 @@ def rope_from_hf(raw: Mapping[str, Any], theta: float, max_positions: int) -> Ro
     factor = raw.get("factor")
     if factor is None and kind in ("yarn", "longrope"):
         factor = max_positions / trained
-    needed = {"linear": ("factor",), "dynamic": ("factor",)}.get(kind, ())
-    needed = {
-        "llama3": ("factor", "low_freq_factor", "high_freq_factor"),
-        "longrope": ("short_factor", "long_factor"),
-    }.get(kind, needed)
-    missing = [key for key in needed if raw.get(key) is None]
+    missing = [key for key in _NEEDED.get(kind, ()) if raw.get(key) is None]
     if missing:
         raise ValueError(
             f"RoPE scaling {kind!r} needs {', '.join(missing)}, absent from config.json's "

@@ -139,7 +139,7 @@ def write_tensors(
         shards[-1].append(tensor)
     if len(shards) == 1:
         return _write_file(directory / "model.safetensors", shards[0])
-    places = {}
+    places: dict[str, str] = {}
     for number, shard in enumerate(shards, start=1):
         name = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
         _write_file(directory / name, shard)
