@@ -1,0 +1,68 @@
+"""Quick scores of a member while the pool is made: is every answer token the most likely one?
+
+That is exactly whether greedy decoding would write the answer, at the cost of one forward pass.
+The scores that the documentation states come from the library's own decoding.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from moco_jax.models.config import ModelConfig
+from moco_jax.models.decoder import Params, forward, unembed
+from moco_jax.models.tokenizer import ChatTemplate
+from moco_jax.tiny import protocols, skills
+from moco_jax.tiny.problems import SKILLS
+from moco_jax.training.data import Batch, Example, pad, tokenize
+
+ROWS, MULTIPLE = 64, 32
+
+
+def examinations(count: int, seed: int = 7) -> dict[str, list[Example]]:
+    """Test examples by what they examine: plain questions per skill, and every other protocol."""
+    rng = np.random.default_rng(seed)
+    everybody = protocols.Speaker()
+    found: dict[str, list[Example]] = {}
+    for skill in SKILLS:
+        for name in ("answer", "choice"):
+            label = skill if name == "answer" else f"{skill} {name}"
+            problems = [skills.draw(skill, rng, "test") for _ in range(count)]
+            found[label] = [protocols.PROTOCOLS[name](everybody, p, rng) for p in problems]
+    for name, protocol in protocols.PROTOCOLS.items():
+        if name not in ("answer", "choice"):
+            drawn = [skills.draw(str(rng.choice(SKILLS)), rng, "test") for _ in range(count)]
+            found[name] = [protocol(everybody, problem, rng) for problem in drawn]
+    return found
+
+
+def batches(template: ChatTemplate, examples: Sequence[Example]) -> list[Batch]:
+    """Examples in batches of `ROWS` rows, as long as the longest of all needs."""
+    encoded = [tokenize(template, example) for example in examples]
+    longest = max(len(example.tokens) for example in encoded) - 1
+    length = -(-longest // MULTIPLE) * MULTIPLE
+    return [
+        pad(encoded[first : first + ROWS], ROWS, length) for first in range(0, len(encoded), ROWS)
+    ]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def answered(config: ModelConfig, params: Params, batch: Batch) -> jax.Array:
+    """bool[B]: whether greedy decoding writes the row's answer; True for rows of padding."""
+    hidden, _ = forward(config, params, batch.tokens, batch.positions)
+    best = unembed(config, params, hidden).argmax(-1)
+    return jnp.where(batch.weights > 0, best == batch.targets, True).all(axis=1)
+
+
+def scores(
+    config: ModelConfig, params: Params, exams: Mapping[str, tuple[list[Batch], int]]
+) -> dict[str, float]:
+    """Share of answers written exactly, per examination: (batches, number of examples)."""
+    return {
+        name: float(
+            np.concatenate([answered(config, params, batch) for batch in parts])[:count].mean()
+        )
+        for name, (parts, count) in exams.items()
+    }

@@ -1,0 +1,115 @@
+"""The two tokenizers of the tiny pool: byte-level BPE, trained here on a few lines of text.
+
+`phrases` merges only the words of the prompts, across spaces, so that a whole instruction is a
+few tokens while numbers and capitals stay single characters, which small models can count and move.
+`everything` merges like a usual tokenizer, pairs of digits and of capitals included.
+"""
+
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from moco_jax.methods import prompts
+from moco_jax.tasks import templates
+from moco_jax.tiny import protocols, skills, world
+from moco_jax.tiny.problems import SKILLS
+from moco_jax.tiny.registry import DESCRIPTIONS
+
+PAD, END, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
+SPECIAL_TOKENS = (PAD, END, SYSTEM, USER, ASSISTANT)
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+
+SPLIT_CHARACTERS = r"\d|[A-Z](?=[A-Z])|(?<=[A-Z])[A-Z]"
+"""Digits, and capitals that stand beside a capital, are tokens of their own."""
+
+SPLIT_WORDS = r" ?[A-Za-z]{1,6}|\d{1,2}| ?[^A-Za-z\d\s]+|\s+"
+"""Pieces of words, pairs of digits, signs, white space."""
+
+
+def phrases() -> Iterator[str]:
+    """The words of every prompt, with a 0 wherever a problem puts something of its own."""
+    yield from (
+        template.format(question="0", choices="0") for template in templates.TEMPLATES.values()
+    )
+    yield "0\n" + templates.option_lines(["0"] * protocols.OPTIONS) + "\n"
+    yield from (prompts.refine("0", "0", ["0", "0"]), prompts.summarise("0", ["0", "0"]))
+    yield from (prompts.critique("0", "0"), prompts.choose("0", "0", "0"), prompts.just_ask("0"))
+    yield prompts.route("0", ["0", "0", "0"])
+    yield from (f". {text}\n" for text in DESCRIPTIONS.values())
+    yield from (prompts.UNCONFIDENT, protocols.NOT_SURE, protocols.RIGHT)
+    yield from ("- " + protocols.boxed("0") + "\n", f"no, it is {protocols.boxed('0')}.")
+    for wording in (*skills.SUMS, *skills.DIFFERENCES):
+        yield wording.format(a="0", b="0")
+    for wordings in skills.WORD_QUESTIONS.values():
+        yield from (wording.format(word="0") for wording in wordings)
+    for wordings in world.WORDINGS.values():
+        for order in world.ORDERS:
+            yield from (order.format(wording.format(name="0")) for wording in wordings)
+    yield from world.syllables()
+
+
+def everything(seed: int = 0, count: int = 3000) -> Iterator[str]:
+    """Prompts and completions as the members meet them, problems included."""
+    shares = {name: 1 / len(protocols.PROTOCOLS) for name in protocols.PROTOCOLS}
+    for index in range(count):
+        rng = np.random.default_rng([seed, index])
+        speaker = protocols.Speaker((str(rng.choice(SKILLS)),))
+        example = protocols.example(speaker, shares, rng)
+        yield from (example.messages[-1][1], example.answer)
+
+
+def train_tokenizer(texts: Iterator[str], split: str, vocab_size: int):
+    """A chat tokenizer (`transformers.PreTrainedTokenizerFast`) with merges learned on `texts`."""
+    import tokenizers
+    from tokenizers import decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    bpe = tokenizers.Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(tokenizers.Regex(split), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=1,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(texts, trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        pad_token=PAD,
+        eos_token=END,
+        additional_special_tokens=[SYSTEM, USER, ASSISTANT],
+        clean_up_tokenization_spaces=False,
+    )
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+def build_tokenizer(kind: str, directory: pathlib.Path, vocab_size: int) -> None:
+    """Trains a tokenizer and writes it to `directory`.
+
+    Args:
+        kind: "phrases", or "everything" for the one that shares no merges with it.
+        directory: where `tokenizer.json` and its configuration go.
+        vocab_size: upper bound, special tokens included.
+    """
+    if kind == "phrases":
+        tokenizer = train_tokenizer(phrases(), SPLIT_CHARACTERS, vocab_size)
+    elif kind == "everything":
+        tokenizer = train_tokenizer(everything(), SPLIT_WORDS, vocab_size)
+    else:
+        raise ValueError(f"no tokenizer kind {kind!r}; there are 'phrases' and 'everything'")
+    tokenizer.save_pretrained(directory)
