@@ -12,11 +12,12 @@ from absl import logging
 from moco_jax.decoding.hooks import Store
 from moco_jax.decoding.types import Sampling
 from moco_jax.method import Method, NeedsError
-from moco_jax.runs import naming, store
+from moco_jax.runs import naming
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.execution import execute
 from moco_jax.runs.members import Members
 from moco_jax.runs.naming import AnyMethod, AnyPool
+from moco_jax.runs.processes import store_of
 from moco_jax.runs.result import RunResult
 from moco_jax.tasks import Task
 
@@ -143,7 +144,7 @@ def compare(
     rows = []
     made = [naming.make_method(method, {}) for method in methods]
     loaded = [naming.make_task(task, base) for task in tasks]
-    with store.SqliteStore(pathlib.Path(out) / store.FILE_NAME) as kept:
+    with store_of(out) as kept:
         for (named, task), method in itertools.product(zip(tasks, loaded, strict=True), made):
             config = dataclasses.replace(
                 base,

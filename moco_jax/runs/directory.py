@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from moco_jax.runs.processes import agreed, leads
 from moco_jax.system import System
 
 CONFIG, RESULT, LEDGER = "config.json", "result.json", "ledger.json"
@@ -19,7 +20,7 @@ LOCK = ".lock"
 
 
 class RunDirectory:
-    """Where one run's files go.
+    """Where one run's files go. Of several processes only the first writes.
 
     Attributes:
         path: the finished directory; it exists only whole.
@@ -33,12 +34,12 @@ class RunDirectory:
     @property
     def finished(self) -> bool:
         """Whether the run's files are all there."""
-        return (self.path / RESULT).exists()
+        return agreed((self.path / RESULT).exists())
 
     @property
     def fitted(self) -> bool:
         """Whether an interrupted attempt got as far as a saved system."""
-        return (self.work / ARTIFACTS).is_dir()
+        return agreed((self.work / ARTIFACTS).is_dir())
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -47,6 +48,9 @@ class RunDirectory:
         Raises:
             RuntimeError: another process is at it.
         """
+        if not leads():
+            yield
+            return
         self.work.mkdir(parents=True, exist_ok=True)
         with open(self.work / LOCK, "w") as lock:
             try:
@@ -59,15 +63,19 @@ class RunDirectory:
 
     def forget_fit(self) -> None:
         """Drops the system of an interrupted attempt, so that it is fitted again."""
-        shutil.rmtree(self.work / ARTIFACTS, ignore_errors=True)
+        if leads():
+            shutil.rmtree(self.work / ARTIFACTS, ignore_errors=True)
 
     def drop(self) -> None:
         """Drops the unfinished directory."""
-        shutil.rmtree(self.work)
+        if leads():
+            shutil.rmtree(self.work)
 
     def save_fit(self, system: System, ledger: dict[str, Any]) -> None:
         """Keeps a fitted system and what it cost; both are there or neither."""
-        write_json(self.work / LEDGER, ledger)
+        self.write_json(LEDGER, ledger)
+        if not leads():
+            return
         draft = self.work / (ARTIFACTS + ".draft")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
@@ -76,6 +84,21 @@ class RunDirectory:
 
     def finish(self) -> None:
         """Puts the directory in its place; a finished one that stands there makes way."""
+        if leads():
+            self._move()
+        agreed(None)  # nobody goes on before the directory is there
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Writes a JSON file of the run."""
+        if leads():
+            write_json(self.work / name, value)
+
+    def write_lines(self, name: str, rows: Iterable[dict[str, Any]]) -> None:
+        """Writes a JSON-lines file of the run."""
+        if leads():
+            _write(self.work / name, (json.dumps(row) + "\n" for row in rows))
+
+    def _move(self) -> None:
         old = self.path.with_name(self.path.name + ".replaced")
         shutil.rmtree(old, ignore_errors=True)
         if self.path.exists():
@@ -110,11 +133,6 @@ def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
 def write_json(path: pathlib.Path, value: Any) -> None:
     """Writes a JSON file; it is there whole or not at all."""
     _write(path, [json.dumps(value, indent=1) + "\n"])
-
-
-def write_lines(path: pathlib.Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Writes a JSON-lines file; it is there whole or not at all."""
-    _write(path, (json.dumps(row) + "\n" for row in rows))
 
 
 def _write(path: pathlib.Path, parts: Iterable[str]) -> None:

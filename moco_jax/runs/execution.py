@@ -74,7 +74,7 @@ def execute(
             return read_result(place.path)
         if anew:
             place.forget_fit()
-        files.write_json(place.work / files.CONFIG, resolved.to_record())
+        place.write_json(files.CONFIG, resolved.to_record())
         system = _fit(method, workbench(pool, config, engines(), task.dev), place, ledger)
         with ledger.phase(RESPOND):
             context = Context(pool, engines(), config.sampling, config.seed)
@@ -158,11 +158,11 @@ def _write(
         dev = bench.dev_scores()
         alone = [bench.answer(index, task.test.items) for index in range(len(pool))]
     worth = [task.score("test", [response.text for response in theirs]) for theirs in alone]
-    items, work = task.test.items, place.work
-    files.write_lines(work / files.RESPONSES, records.answers(items, responses, scores))
-    files.write_lines(work / files.TRANSCRIPTS, records.transcripts(items, responses))
-    files.write_lines(work / files.SINGLES, records.singles(pool.names, items, alone, worth))
-    files.write_json(work / files.LEDGER, ledger.to_json())
+    items = task.test.items
+    place.write_lines(files.RESPONSES, records.answers(items, responses, scores))
+    place.write_lines(files.TRANSCRIPTS, records.transcripts(items, responses))
+    place.write_lines(files.SINGLES, records.singles(pool.names, items, alone, worth))
+    place.write_json(files.LEDGER, ledger.to_json())
     result = summarise(resolved, task, responses, scores, dev, worth, ledger, place.path)
-    files.write_json(work / files.RESULT, result.to_record())
+    place.write_json(files.RESULT, result.to_record())
     return result

@@ -8,11 +8,12 @@ from absl import logging
 
 from moco_jax.decoding.types import Sampling
 from moco_jax.method import Method
-from moco_jax.runs import naming, store
+from moco_jax.runs import naming
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.execution import execute
 from moco_jax.runs.members import Members
 from moco_jax.runs.naming import AnyMethod, AnyPool
+from moco_jax.runs.processes import store_of
 from moco_jax.runs.result import RunResult
 from moco_jax.tasks import Task
 
@@ -102,5 +103,5 @@ def start(
         logging.info(
             "gpu_ids %s are recorded; all work goes to the devices there are", list(config.gpu_ids)
         )
-    with store.SqliteStore(pathlib.Path(config.out) / store.FILE_NAME) as kept:
+    with store_of(config.out) as kept:
         return execute(config, method, loaded, members, kept, anew=anew, progress=progress)
