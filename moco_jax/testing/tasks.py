@@ -67,7 +67,7 @@ def _rows(kind: str, name: str, size: int) -> list[dict[str, Any]]:
             {"question": text, "choices": options, "answer": "ABC"[index % 3]}
             for index, text in enumerate(asked)
         ]
-    return [{"input": text, "output": "A1B2C"[index % 5]} for index, text in enumerate(asked)]
+    return [{"input": text, "output": "B1C2"[index % 4]} for index, text in enumerate(asked)]
 
 
 def workbench(

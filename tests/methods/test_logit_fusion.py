@@ -1,0 +1,100 @@
+"""Fusion against combining separately computed logits, token by token."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from moco_jax import testing
+from moco_jax.decoding.combine import WEIGHTED_PROBS
+from moco_jax.decoding.types import Sampling
+from moco_jax.methods import make_method
+from moco_jax.methods.logit.logit_fusion import Fusion
+from moco_jax.models.decoder import forward, unembed
+
+POOL = testing.dummy_pool(2)
+TASK = testing.dummy_task("multiple_choice", 3)
+GREEDY = Sampling(max_new_tokens=4, temperature=0.0)
+
+
+def combined(space, weights, logits):
+    """The definition, in float64: logits [M, V] to one distribution's logits [V]."""
+    logits = np.asarray(logits, np.float64)
+    logprobs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    if space == "logit":
+        return weights @ logits
+    if space == "logprob":
+        return weights @ logprobs
+    return np.log(weights @ np.exp(logprobs))
+
+
+def logits_after(member, tokens):
+    positions = np.arange(len(tokens))[None]
+    hidden, _ = forward(member.config, member.params, np.array([tokens]), positions)
+    return unembed(member.config, member.params, hidden)[0, -1]
+
+
+@pytest.mark.parametrize("space", ["logit", "logprob", "prob"])
+def test_tokens_and_logprobs_equal_separate_forward_passes(space):
+    weights = np.array([0.3, 0.7])
+    bench = testing.workbench(POOL, TASK.dev, sampling=GREEDY)
+    responses = Fusion(tuple(weights.tolist()), space).respond(TASK.test.items, bench)
+    eos = POOL[0].eos
+    for item, response in zip(TASK.test.items, responses, strict=True):
+        tokens = POOL[0].template.render([("user", item.prompt)])
+        for token, logprob in zip(response.tokens, response.logprobs, strict=True):
+            logits = np.stack([logits_after(member, tokens) for member in POOL])
+            mixed = combined(space, weights, logits)
+            assert token == mixed.argmax()
+            wanted = mixed[token] - np.log(np.exp(mixed).sum())
+            np.testing.assert_allclose(logprob, wanted, atol=1e-4)
+            tokens = [*tokens, token]
+        assert len(response.tokens) == 4 or response.tokens[-1] in eos
+
+
+def test_average_is_uniform():
+    bench = testing.workbench(POOL, TASK.dev, engine=testing.ScriptedEngine(lambda n, r: "A"))
+    assert make_method("logit_logit_fusion", {}).fit(bench).weights == (0.5, 0.5)
+
+
+class Judge(testing.ScriptedEngine):
+    """Answers right where the weight of the first member is close to 0.8."""
+
+    def join(self, members, requests, sampling, combine, theta=()):
+        self.calls.append(len(requests))
+        assert sampling.greedy
+        answers = []
+        for row, request in zip(np.asarray(theta), requests, strict=True):
+            np.testing.assert_allclose(row.sum(), 1, atol=1e-6)
+            index = int(request.item[-1])
+            good = abs(row[0] - 0.8) < 0.1 * (index + 1)
+            answers.append(
+                self._respond("joint", request).replace(text="ABC"[index] if good else "")
+            )
+        return answers
+
+
+def test_optimized_searches_the_simplex_in_one_batch_per_round():
+    engine = Judge(lambda name, request: "")
+    bench = testing.workbench(POOL, TASK.dev, engine=engine)
+    settings = {"mode": "optimized", "population": 6, "max_iterations": 8}
+    system = make_method("logit_logit_fusion", settings).fit(bench)
+    assert set(engine.calls) == {6 * 3}
+    assert abs(system.weights[0] - 0.8) < 0.1
+    assert system.dev_score == 1.0
+    again = testing.workbench(POOL, TASK.dev, engine=Judge(lambda name, request: ""))
+    assert make_method("logit_logit_fusion", settings).fit(again) == system
+
+
+def test_optimized_starts_from_the_average_and_never_ends_below_it():
+    engine = testing.ScriptedEngine(lambda name, request: "A")
+    bench = testing.workbench(POOL, TASK.dev, engine=engine)
+    system = make_method("logit_logit_fusion", {"mode": "optimized"}).fit(bench)
+    np.testing.assert_allclose(system.weights, [0.5, 0.5], atol=1e-6)
+
+
+def test_a_mixture_of_one_with_itself_is_itself():
+    logits = jax.random.normal(jax.random.key(0), (1, 1, 9))
+    twice = jnp.concatenate([logits, logits])
+    _, choice = WEIGHTED_PROBS.step(jnp.array([[0.25, 0.75]]), (), None, twice, None)
+    np.testing.assert_allclose(choice.logits, jax.nn.log_softmax(logits[0]), atol=1e-5)
