@@ -59,28 +59,42 @@ def execute(
         logging.info("found the finished run %s", place.path)
         return read_result(place.path)
     pool = members.load(store)
-    ledger = Ledger()
-    engines = functools.partial(
-        Engine,
-        seed=config.seed,
-        width=config.batch_size,
-        store=store,
-        meter=ledger,
-        progress=progress,
-    )
     with place.locked():
         if place.finished and not anew:  # by another process, since we looked
             place.drop()
             return read_result(place.path)
         if anew:
             place.forget_fit()
-        place.write_json(files.CONFIG, resolved.to_record())
-        system = _fit(method, workbench(pool, config, engines(), task.dev), place, ledger)
-        with ledger.phase(RESPOND):
-            context = Context(pool, engines(), config.sampling, config.seed)
-            responses = respond(system, context, task)
-        result = _write(resolved, task, responses, pool, engines, ledger, place)
-        place.finish()
+        ledger = Ledger()
+        engines = functools.partial(
+            Engine,
+            seed=config.seed,
+            width=config.batch_size,
+            store=store,
+            meter=ledger,
+            progress=progress,
+        )
+        return _attempt(resolved, method, task, pool, engines, ledger, place)
+
+
+def _attempt(
+    resolved: Resolved,
+    method: Method,
+    task: Task,
+    pool: Pool,
+    engines: MakeEngine,
+    ledger: Ledger,
+    place: RunDirectory,
+) -> RunResult:
+    """Fits, answers, scores and writes, from where an interrupted attempt was."""
+    config = resolved.config
+    place.write_json(files.CONFIG, resolved.to_record())
+    system = _fit(method, workbench(pool, config, engines(), task.dev), place, ledger)
+    with ledger.phase(RESPOND):
+        context = Context(pool, engines(), config.sampling, config.seed)
+        responses = respond(system, context, task)
+    result = _write(resolved, task, responses, pool, engines, ledger, place)
+    place.finish()
     return result
 
 
