@@ -96,9 +96,12 @@ def _field(
             f"{function.__name__}: {name!r} already means something else for a run; give the "
             "hyperparameter another name"
         )
-    hint = hints.get(name, Any if default is None else type(default))
     if isinstance(default, list | dict | set):
-        return name, hint, dataclasses.field(default_factory=lambda: default)
+        raise TypeError(
+            f"{function.__name__}: {name!r} defaults to a {type(default).__name__}, which may "
+            "change; use a tuple"
+        )
+    hint = hints.get(name, Any if default is None else type(default))
     return name, hint, dataclasses.field(default=default)
 
 

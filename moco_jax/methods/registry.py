@@ -6,6 +6,7 @@ registration: it is named by the file or module it stands in, or by a Python ent
 
 import difflib
 import importlib
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import pathlib
@@ -89,12 +90,15 @@ def _from_file(place: str) -> ModuleType:
     name = f"{_FROM_FILE}{path.stem}_{digest(str(path))[:12]}"
     if name in sys.modules:
         return sys.modules[name]
-    found = importlib.util.spec_from_file_location(name, path)
+    loader = importlib.machinery.SourceFileLoader(name, str(path))
+    found = importlib.util.spec_from_file_location(name, path, loader=loader)
+    if found is None:
+        raise ImportError(f"{path} cannot be read as a Python module; check that it is one")
     module = importlib.util.module_from_spec(found)
     # Before it runs: annotations and dataclasses look their module up by name
     sys.modules[name] = module
     try:
-        found.loader.exec_module(module)
+        loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise

@@ -75,7 +75,7 @@ class ScriptedEngine(Engine):
         """One log-probability per continuation, as if it were one token."""
         del sampling
         asks = zip(members, requests, continuations, strict=True)
-        scores = []
+        scores: list[tuple[float, ...]] = []
         for member, request, text in asks:
             self.scored.append((member.name, request, text))
             scores.append((self.logprob(member.name, request, text),))

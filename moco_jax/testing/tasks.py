@@ -45,6 +45,8 @@ def make_split(kind: str, name: str, rows: Sequence[dict[str, Any]]) -> Split:
 
 def _read(kind: str, item_id: str, row: dict[str, Any]) -> tuple[Item, Gold]:
     content = scorer_for(kind).read(row)
+    if content.gold is None:
+        raise ValueError(f"row {item_id} has no gold answer; give it one")
     options = option_lines(content.choices)
     item = Item(
         id=item_id,

@@ -42,7 +42,7 @@ def weighted_sum(trees: Sequence[PyTree], weights: Sequence[float] | jax.Array) 
 
 @jax.jit
 def _mean(leaves: tuple[jax.Array, ...]) -> jax.Array:
-    total = sum(leaf.astype(jnp.float32) for leaf in leaves)
+    total = sum((leaf.astype(jnp.float32) for leaf in leaves), jnp.zeros(()))
     return (total / len(leaves)).astype(leaves[0].dtype)
 
 

@@ -139,6 +139,8 @@ def test_draws_of_a_weight_function_follow_the_seed():
 def test_what_cannot_be_a_hyperparameter_is_refused():
     with pytest.raises(TypeError, match="parameter 'alpha' has no default"):
         logit_method(lambda logits, alpha: logits[0])
+    with pytest.raises(TypeError, match="'shares' defaults to a list"):
+        logit_method(lambda logits, shares=[1.0]: logits[0])
     with pytest.raises(TypeError, match="'temperature' already means something"):
         logit_method(lambda logits, temperature=1.0: logits[0])
     with pytest.raises(TypeError, match="'base_model' already means something"):

@@ -12,7 +12,7 @@ from moco_jax.decoding.combine import Choice, Combine
 from moco_jax.decoding.types import Response
 from moco_jax.method import Method, Needs, Workbench
 from moco_jax.methods.registry import make_method, spec_of
-from moco_jax.system import Context, System, question
+from moco_jax.system import Context, System, question, tuples
 from moco_jax.tasks import Item
 
 
@@ -61,7 +61,7 @@ class FunctionFusion(Method):
     def split(self) -> tuple[dict[str, float], tuple[tuple[str, Any], ...]]:
         """Hyperparameters that are data, and those that are part of the program."""
         fields = dataclasses.fields(self)
-        values = {field.name: getattr(self, field.name) for field in fields}
+        values = {field.name: tuples(getattr(self, field.name)) for field in fields}
         floats = {field.name: values.pop(field.name) for field in fields if field.type is float}
         return floats, tuple(values.items())
 
@@ -102,4 +102,10 @@ class FunctionFused(System):
     def restore(cls, fields: dict[str, Any], directory: Any) -> "FunctionFused":
         """Finds the function again by its name."""
         del directory
-        return cls(make_method(fields["spec"], dict(fields["settings"])), **fields)
+        method = make_method(fields["spec"], dict(fields["settings"]))
+        if not isinstance(method, FunctionFusion):
+            raise ValueError(
+                f"{fields['spec']} is no longer made by @logit_method; it was when this system was "
+                "saved. Put the function back to load it"
+            )
+        return cls(method, **fields)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
@@ -103,7 +104,7 @@ class LogitFusion(Method):
             scores = self._dev_scores(bench, weights)
             logging.info("%s: weights %s score %s on dev", self.name, weights.tolist(), scores)
             key = jax.random.fold_in(jax.random.key(bench.seed), step + 1)
-            swarm = pso.update(settings, swarm, np.array(scores), key)
+            swarm = pso.update(settings, swarm, jnp.array(scores), key)
             if pso.stopped(settings, swarm):
                 break
         leader = tuple(np.asarray(pso.simplex(swarm.leader)).tolist())

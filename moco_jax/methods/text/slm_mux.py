@@ -155,14 +155,14 @@ class SlmMux(Method):
                     f"{self.name}: select_subset is {self.select_subset}; it must be at most "
                     f"{size}, the members of the pool"
                 )
-            members = self._select(bench)
+            members = self._select(bench, self.select_subset)
         scores: tuple[float, ...] = ()
         if self.tie == "dev-based":
             everyone = bench.dev_scores()
             scores = tuple(everyone[index] for index in members)
         return Mux(members, scores, self.samples_per_model, self.tie, self.seed)
 
-    def _select(self, bench: Workbench) -> tuple[int, ...]:
+    def _select(self, bench: Workbench, count: int) -> tuple[int, ...]:
         items, everyone = bench.dev.items, range(len(bench.pool))
         drawn = sample_all(bench, items, everyone, self.samples_per_model, "dev samples")
         values = np.zeros((len(items), len(bench.pool)))
@@ -174,7 +174,7 @@ class SlmMux(Method):
                 found = stance(item, texts, rng)
                 values[row, who] = bench.scorer([row], [texts[found.chosen]])[0].value
                 certain[row, who] = found.confidence >= 1 - TOLERANCE
-        return best_subset(values, certain, self.select_subset, self.contradiction_weight)
+        return best_subset(values, certain, count, self.contradiction_weight)
 
 
 def best_subset(
