@@ -21,13 +21,22 @@ from typing import Any
 import jax
 
 from moco_jax.decoding.keys import digest
+from moco_jax.decoding.types import Sampling
 from moco_jax.method import Method
 from moco_jax.methods.logit.from_function import FunctionFusion
 from moco_jax.methods.weight.from_function import FunctionMerge
 
-RUN_NAMES = frozenset(
-    {"batch_size", "gpu_ids", "max_response_length", "ratio", "temperature", "top_k", "top_p"}
-)
+RUN_NAMES = frozenset(field.name for field in dataclasses.fields(Sampling)) | {
+    "batch_size",
+    "data_dir",
+    "do_sample",
+    "dtype",
+    "gpu_ids",
+    "max_response_length",
+    "prompt_template",
+    "ratio",
+    "seed",
+}
 """Names that mean a setting of the run, and so cannot be a method's."""
 
 

@@ -121,7 +121,7 @@ class SlmMux(Method):
         samples_per_model: k, answers per member and item.
         tie: between members of equal confidence: "dev-based" takes the best on dev, "model-order"
             the earliest, "random" draws.
-        seed: of the draws in ties.
+        seed: of the draws in ties; None takes the run's.
         select_subset: keeps the m members whose dev samples best complement each other; None keeps
             all.
         contradiction_weight: what a confidently wrong member costs in that search, against one
@@ -133,14 +133,15 @@ class SlmMux(Method):
 
     samples_per_model: int = 5
     tie: Literal["dev-based", "model-order", "random"] = "dev-based"
-    seed: int = 42
+    seed: int | None = None
     select_subset: int | None = None
     contradiction_weight: float = 1.0
 
     def __post_init__(self) -> None:
         within(self, "samples_per_model", 1)
         one_of(self, "tie", ("dev-based", "model-order", "random"))
-        within(self, "seed", 0)
+        if self.seed is not None:
+            within(self, "seed", 0)
         within(self, "contradiction_weight", 0)
         if self.select_subset is not None:
             within(self, "select_subset", 1)
@@ -148,6 +149,7 @@ class SlmMux(Method):
     def fit(self, bench: Workbench) -> System:
         """Selects members and ranks them on dev, where asked to."""
         size = len(bench.pool)
+        seed = bench.seed if self.seed is None else self.seed
         members = tuple(range(size))
         if self.select_subset is not None:
             if self.select_subset > size:
@@ -155,20 +157,20 @@ class SlmMux(Method):
                     f"{self.name}: select_subset is {self.select_subset}; it must be at most "
                     f"{size}, the members of the pool"
                 )
-            members = self._select(bench, self.select_subset)
+            members = self._select(bench, self.select_subset, seed)
         scores: tuple[float, ...] = ()
         if self.tie == "dev-based":
             everyone = bench.dev_scores()
             scores = tuple(everyone[index] for index in members)
-        return Mux(members, scores, self.samples_per_model, self.tie, self.seed)
+        return Mux(members, scores, self.samples_per_model, self.tie, seed)
 
-    def _select(self, bench: Workbench, count: int) -> tuple[int, ...]:
+    def _select(self, bench: Workbench, count: int, seed: int) -> tuple[int, ...]:
         items, everyone = bench.dev.items, range(len(bench.pool))
         drawn = sample_all(bench, items, everyone, self.samples_per_model, "dev samples")
         values = np.zeros((len(items), len(bench.pool)))
         certain = np.zeros(values.shape, bool)
         for row, item in enumerate(items):
-            rng = chance(self.seed, f"{self.name} dev", item.id)
+            rng = chance(seed, f"{self.name} dev", item.id)
             for who in everyone:
                 texts = [answer.text for answer in drawn[row][who]]
                 found = stance(item, texts, rng)
