@@ -53,7 +53,10 @@ class Needs:
         if self.same_architecture:
             _check_architecture(method, members)
         if self.same_vocabulary:
-            shared_vocabulary(members)
+            try:
+                shared_vocabulary(members)
+            except ValueError as error:
+                raise NeedsError(f"{method} needs one vocabulary: {error}") from error
 
 
 def _check_architecture(method: str, members: Sequence[MemberInfo]) -> None:

@@ -9,7 +9,7 @@ from absl import logging
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.hooks import Store
 from moco_jax.decoding.types import Response
-from moco_jax.method import Method, NeedsError, Workbench
+from moco_jax.method import Method, Workbench
 from moco_jax.pool import Pool
 from moco_jax.runs import directory as files
 from moco_jax.runs import records
@@ -51,7 +51,7 @@ def execute(
         NeedsError: the pool or the task does not meet what the method needs.
         RuntimeError: another process is working on the same run.
     """
-    check_needs(method, members, task)
+    method.needs.check(method.name, members.infos, task.kind)
     named = list(zip(members.names, members.identities(store), strict=True))
     resolved = Resolved.of(config, method, task, named, members.dtype)
     place = RunDirectory(config.out, resolved.directory_name)
@@ -96,16 +96,6 @@ def _attempt(
     result = _write(resolved, task, responses, pool, engines, ledger, place)
     place.finish()
     return result
-
-
-def check_needs(method: Method, members: Members, task: Task) -> None:
-    """Raises NeedsError where pool or task do not meet what a method needs."""
-    try:
-        method.needs.check(method.name, members.infos, task.kind)
-    except NeedsError:
-        raise
-    except ValueError as error:
-        raise NeedsError(f"{method.name}: {error}") from error
 
 
 def read_result(run_dir: pathlib.Path) -> RunResult:
