@@ -1,7 +1,7 @@
 """Pure functions over parameter trees: arithmetic, merging leaf by leaf, particle swarms."""
 
 from moco_jax.trees import pso
-from moco_jax.trees.arithmetic import mean, running_mean, weighted_sum
+from moco_jax.trees.arithmetic import mean, weighted_sum
 from moco_jax.trees.merge import Merge, merge_leaf, merge_trees
 
 __all__ = [
@@ -10,6 +10,5 @@ __all__ = [
     "merge_leaf",
     "merge_trees",
     "pso",
-    "running_mean",
     "weighted_sum",
 ]

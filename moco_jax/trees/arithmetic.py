@@ -51,17 +51,3 @@ def mean(trees: Sequence[PyTree]) -> PyTree:
     if not trees:
         raise ValueError("the mean of no trees is not defined; pass at least one")
     return jax.tree.map(lambda *leaves: _mean(leaves), *trees)
-
-
-@jax.jit
-def _step(old: jax.Array, new: jax.Array, count: int) -> jax.Array:
-    wide = old.astype(jnp.float32)
-    return (wide + (new.astype(jnp.float32) - wide) / (count + 1)).astype(old.dtype)
-
-
-def running_mean(average: PyTree, tree: PyTree, count: int) -> PyTree:
-    """The mean of `count + 1` trees from the mean of the first `count` and the last one.
-
-    Keep `average` in float32 when many narrow trees go by: it is rounded to its dtype each time.
-    """
-    return jax.tree.map(lambda old, new: _step(old, new, count), average, tree)

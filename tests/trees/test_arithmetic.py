@@ -45,14 +45,6 @@ def test_narrow_trees_are_summed_in_float32_and_keep_their_dtype():
     np.testing.assert_array_equal(total, jnp.full((2,), 556.0, jnp.bfloat16))
 
 
-def test_running_mean_follows_the_mean():
-    pool = trees(6)
-    average = pool[0]
-    for count, tree in enumerate(pool[1:], 1):
-        average = arithmetic.running_mean(average, tree, count)
-    np.testing.assert_allclose(average["a"], arithmetic.mean(pool)["a"], rtol=1e-5, atol=1e-6)
-
-
 def test_wrong_counts_are_named():
     with pytest.raises(ValueError, match="one weight per tree"):
         arithmetic.weighted_sum(trees(2), [1.0])
