@@ -48,9 +48,7 @@ def ceiling(members: Mapping[str, Sequence[float]]) -> Ceiling:
     )
 
 
-def emergence(
-    ours: Sequence[float], members: Mapping[str, Sequence[float]]
-) -> tuple[int, int]:
+def emergence(ours: Sequence[float], members: Mapping[str, Sequence[float]]) -> tuple[int, int]:
     """Items that the method solves though no member does, and items that no member solves.
 
     Args:

@@ -17,6 +17,7 @@ class Strings:
         self._numbers: dict[str, int] = {}
 
     def __call__(self, text: str) -> int:
+        """The number of a text."""
         return self._numbers.setdefault(text, len(self._numbers))
 
     @property
@@ -92,7 +93,10 @@ def _answer(row: Row, turns: Sequence[Row], strings: Strings) -> list[Any]:
         row["score"],
         strings(row["speaker"]),
         [[strings(name), strings(_shown(value))] for name, value in row["notes"].items()],
-        [[strings(turn["speaker"]), strings(turn["role"]), strings(turn["text"])] for turn in turns],
+        [
+            [strings(turn["speaker"]), strings(turn["role"]), strings(turn["text"])]
+            for turn in turns
+        ],
     ]
 
 
@@ -103,8 +107,8 @@ def _shown(value: Any) -> str:
 def script_json(value: Any) -> str:
     """JSON that may stand inside a `<script>` element, whatever the texts in it are.
 
-    Nothing in it can end the element or open a comment: `<`, `>` and `&` are spelled as escapes, and
-    so are the line separators that JavaScript once took for line ends.
+    Nothing in it can end the element or open a comment: `<`, `>` and `&` are spelled as escapes,
+    and so are the line separators that JavaScript once took for line ends.
     """
     plain = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     for character in "<>&\u2028\u2029":

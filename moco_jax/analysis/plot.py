@@ -8,6 +8,10 @@ from moco_jax.analysis.labels import Box, Label, place_labels
 
 FONT = 12.0
 
+ROOMY = 600.0
+MOST_NAMES = 6
+"""In a plot that is not roomy, more marks than this are numbered instead of named."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
@@ -32,13 +36,17 @@ class Mark:
 
 @dataclasses.dataclass(frozen=True)
 class Drawn:
-    """A mark in pixels."""
+    """A mark in pixels.
+
+    `text` is what stands beside it: its label, or its number in the plot's key.
+    """
 
     mark: Mark
     x: float
     y: float
     top: float
     bottom: float
+    text: str
     label: Label | None
 
 
@@ -63,6 +71,7 @@ class Plot:
         y_ticks: scores.
         drawn: the marks.
         reference: height of the best single member's score, or None.
+        keyed: whether marks are numbered, so that a key has to say which is which.
     """
 
     width: float
@@ -72,6 +81,7 @@ class Plot:
     y_ticks: tuple[Tick, ...]
     drawn: tuple[Drawn, ...]
     reference: float | None
+    keyed: bool
 
 
 def lay_out(marks: Sequence[Mark], width: float) -> Plot | None:
@@ -84,8 +94,9 @@ def lay_out(marks: Sequence[Mark], width: float) -> Plot | None:
     marks = [mark for mark in marks if mark.cost > 0]
     if not marks:
         return None
-    height = min(max(0.5 * width, 300.0) + 9.0 * max(len(marks) - 8, 0), 1.6 * width + 60)
-    frame = Box(46.0, 14.0, width - 12.0, height - 44.0)
+    keyed = width < ROOMY and len(marks) > MOST_NAMES
+    height = max(0.44 * width, 300.0) + 2.0 * len(marks)
+    frame = Box(38.0, 14.0, width - 8.0, height - 44.0)
     left, right = _cost_range([mark.cost for mark in marks])
     ticks, low, high = score_ticks(min(m.low for m in marks), max(m.high for m in marks))
 
@@ -101,7 +112,8 @@ def lay_out(marks: Sequence[Mark], width: float) -> Plot | None:
         Box(x - 2, y_of(mark.high), x + 2, y_of(mark.low))
         for (x, _), mark in zip(points, marks, strict=True)
     ]
-    labels = place_labels(points, [mark.label for mark in marks], frame, bars, FONT)
+    texts = [str(place + 1) if keyed else mark.label for place, mark in enumerate(marks)]
+    labels = place_labels(points, texts, frame, bars, FONT)
     best = next((mark.score for mark in marks if mark.kind == "best"), None)
     return Plot(
         width=width,
@@ -113,10 +125,11 @@ def lay_out(marks: Sequence[Mark], width: float) -> Plot | None:
         ),
         y_ticks=tuple(Tick(y_of(value), f"{value:g}") for value in ticks),
         drawn=tuple(
-            Drawn(mark, x, y, y_of(mark.high), y_of(mark.low), label)
-            for mark, (x, y), label in zip(marks, points, labels, strict=True)
+            Drawn(mark, x, y, y_of(mark.high), y_of(mark.low), text, label)
+            for mark, (x, y), text, label in zip(marks, points, texts, labels, strict=True)
         ),
         reference=None if best is None else y_of(best),
+        keyed=keyed,
     )
 
 

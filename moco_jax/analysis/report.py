@@ -88,12 +88,18 @@ def html(benches: Sequence[Bench], title: str = "Runs") -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"signed": _signed, "sci": _scientific, "share": _share}
+    environment.filters |= {
+        "breakable": _breakable,
+        "signed": _signed,
+        "sci": _scientific,
+        "share": _share,
+    }
     return environment.get_template("report.html").render(
         title=title,
         sections=[_section(bench) for bench in benches],
         runs=sum(len(contender.runs) for bench in benches for contender in bench.contenders),
-        data=Markup(script_json(payload(benches))),  # noqa: S704 - escaped for its place
+        # Escaped for its place already.
+        data=Markup(script_json(payload(benches))),
     )
 
 
@@ -158,6 +164,11 @@ def _member_line(bench: Bench, name: str) -> Line:
         tokens=float(np.mean([use["prompt_tokens"] + use["new_tokens"] for use in usage])),
         flops=float(np.mean([use["flops"] for use in usage])),
     )
+
+
+def _breakable(name: str) -> Markup:
+    """A name that may be broken after its underscores."""
+    return Markup("_<wbr>").join(name.split("_"))
 
 
 def _signed(value: float) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from moco_jax.analysis.benches import Bench
 from moco_jax.analysis.comparison import Standing
-from moco_jax.analysis.tables import FORMATS, TextTable
+from moco_jax.analysis.tables import FORMATS, TextTable, printable
 
 LEADING = "●"
 VERDICTS = {"beats": "beats it", "within noise of": "noise", "loses to": "loses to it"}
@@ -83,9 +83,16 @@ def data_table(benches: Sequence[Bench], not_run: Sequence[NotRun] = ()) -> Text
 
 
 def render(benches: Sequence[Bench], form: str, not_run: Sequence[NotRun] = ()) -> str:
-    """The table in one of `tables.FORMATS`; CSV is for programs."""
-    table = data_table if form == "csv" else shown_table
-    return FORMATS[form](table(benches, not_run))
+    """The table in one of `tables.FORMATS`; CSV is for programs.
+
+    In a terminal the reasons of what could not run stand below the table, where they have room.
+    """
+    if form == "csv":
+        return FORMATS[form](data_table(benches, not_run))
+    if form != "text":
+        return FORMATS[form](shown_table(benches, not_run))
+    reasons = [printable(f"not run: {row.method} on {row.task}: {row.reason}") for row in not_run]
+    return "\n".join([FORMATS[form](shown_table(benches)), *reasons])
 
 
 def _shown(task: str, standing: Standing) -> tuple[str, ...]:

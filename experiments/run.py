@@ -1,0 +1,11 @@
+"""Runs one method on one task: `python -m experiments.run --method=... --task=... --models=...`.
+
+The flags are those of `moco run`.
+"""
+
+import sys
+
+from moco_jax.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main(["run", *sys.argv[1:]]))

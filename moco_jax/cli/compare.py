@@ -1,0 +1,192 @@
+"""`moco compare`: methods, seeds and tasks in one table."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from absl import flags, logging
+
+from moco_jax.cli import environment, settings
+from moco_jax.cli.commands import Command, Parsed
+
+if TYPE_CHECKING:
+    from moco_jax.method import Method
+    from moco_jax.runs.compare import Table
+    from moco_jax.runs.config import RunConfig
+
+FORMATS = ["text", "markdown", "csv", "latex"]
+
+
+def define_format(values: flags.FlagValues) -> None:
+    """The flag that says how a table is written."""
+    flags.DEFINE_enum("format", "text", FORMATS, "of the table (default text)", flag_values=values)
+
+
+def _define(values: flags.FlagValues) -> None:
+    lists = {
+        "methods": "names from `moco list methods`, or all",
+        "tasks": "names from `moco list tasks`, or JSON files",
+        "seeds": "one run of each method per seed (default 42)",
+    }
+    for name, text in lists.items():
+        flags.DEFINE_list(name, None, text, flag_values=values)
+        flags.DEFINE_alias(name.removesuffix("s"), name, flag_values=values)
+    settings.define_pool(values)
+    settings.define_decoding(values)
+    values[
+        "set"
+    ].help = "sampling as NAME=VALUE, a method's own setting as METHOD.NAME=VALUE; may be repeated"
+    define_format(values)
+    environment.define(values)
+
+
+def _run(parsed: Parsed, words: Sequence[str]) -> int:
+    if words:
+        raise ValueError(
+            f"compare takes flags only, not {words[0]!r}; write lists as --methods=a,b"
+        )
+    record = settings.read_config(parsed["config"])
+    asked = parsed["methods"] or [record.get("method")]
+    tasks = parsed["tasks"] or [record.get("task")]
+    own = [setting for setting in parsed["set"] if "." in setting.partition("=")[0]]
+    shared = [setting for setting in parsed["set"] if setting not in own]
+    first = {"method": asked[0], "task": tasks[0]}
+    config = settings.make_config(parsed, record | first, settings.parse_settings(shared))
+    _refuse_what_tasks_say(config)
+    seeds = [_seed(text) for text in parsed["seeds"] or [config.seed]]
+    given = _by_method(_expanded(asked), settings.parse_settings(own), record, config)
+    methods, missing = _made(given, tolerant=asked == ["all"])
+    environment.configure_jax(parsed[environment.COMPILATION_CACHE])
+    _say(
+        f"moco: {_count(methods, 'method')}, {_count(tasks, 'task')}, {_count(seeds, 'seed')} with "
+        f"{' + '.join(config.models)}, on {environment.devices()}, into {config.out}"
+    )
+    table = _compare(config, methods, tasks, seeds)
+    _show(table, missing, parsed["format"])
+    _say(f"all answers, side by side: moco report {config.out} --html=report.html")
+    return 0
+
+
+def _count(things: Sequence[Any], name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
+
+
+def _refuse_what_tasks_say(config: "RunConfig") -> None:
+    """Settings that each of several tasks has its own of."""
+    if config.prompt_template is not None:
+        raise ValueError(
+            "compare puts every task's questions in its own way; take prompt_template out of the "
+            "config, or use moco run"
+        )
+    if config.kind is not None:
+        logging.info("every task is scored by its own kind, not by the config's %s", config.kind)
+
+
+def _expanded(names: Sequence[str]) -> list[str]:
+    if list(names) != ["all"]:
+        return list(names)
+    from moco_jax.methods import METHODS
+
+    return list(METHODS)
+
+
+def _by_method(
+    names: Sequence[str],
+    own: Mapping[str, Any],
+    record: Mapping[str, Any],
+    config: "RunConfig",
+) -> dict[str, dict[str, Any]]:
+    """Hyperparameters by method, from `METHOD.NAME` settings and the config file."""
+    found: dict[str, dict[str, Any]] = {name: {} for name in names}
+    if record.get("method") in found:
+        found[record["method"]].update(config.hyperparameters)
+    elif config.hyperparameters:
+        name = config.hyperparameters[0][0]
+        raise ValueError(f"{name} is no setting of sampling; write METHOD.{name}=VALUE")
+    for path, value in own.items():
+        method, _, name = path.rpartition(".")
+        if method not in found:
+            raise ValueError(f"--set {path}: {method!r} is not among --methods={','.join(names)}")
+        found[method][name] = value
+    return found
+
+
+def _made(
+    given: Mapping[str, Mapping[str, Any]], tolerant: bool
+) -> tuple[list["Method | str"], dict[str, str]]:
+    """Methods with their hyperparameters; where tolerant, also why some could not be made."""
+    from moco_jax.methods import HyperparameterError
+    from moco_jax.runs import naming
+
+    methods: list[Method | str] = []
+    missing: dict[str, str] = {}
+    for name, values in given.items():
+        try:
+            method = naming.make_method(name, values)
+            methods.append(method if values else name)
+        except HyperparameterError as error:
+            if not tolerant:
+                raise
+            missing[name] = str(error)
+    return methods, missing
+
+
+def _seed(text: str | int) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ValueError(f"--seeds has {text!r}; seeds are whole numbers: --seeds=1,2,3") from error
+
+
+def _compare(
+    config: "RunConfig", methods: Sequence["Method | str"], tasks: Sequence[str], seeds: list[int]
+) -> "Table":
+    from moco_jax.runs.compare import compare
+
+    return compare(
+        methods,
+        config.models,
+        tasks,
+        seeds,
+        sampling=config.sampling,
+        out=config.out,
+        batch_size=config.batch_size,
+        ratio=config.ratio,
+        dtype=config.dtype,
+        data_dir=config.data_dir,
+        progress=sys.stderr.isatty(),
+    )
+
+
+def _show(table: "Table", missing: Mapping[str, str], form: str) -> None:
+    from moco_jax.analysis import summary
+    from moco_jax.analysis.benches import sort_out
+    from moco_jax.analysis.load import load_run
+
+    runs = [load_run(result.directory) for row in table.rows for result in row.results]
+    not_run = [summary.NotRun(row.task, row.method, row.reason) for row in table.rows if row.reason]
+    for task in dict.fromkeys(row.task for row in table.rows):
+        not_run += [summary.NotRun(task, method, reason) for method, reason in missing.items()]
+    print(summary.render(sort_out(runs), form, not_run))
+    _say(summary.LEGEND)
+
+
+def _say(text: str) -> None:
+    """Prints what is no part of the table."""
+    from moco_jax.analysis.tables import printable
+
+    print(printable(text), file=sys.stderr, flush=True)
+
+
+COMMAND = Command(
+    name="compare",
+    summary="Runs methods on tasks over seeds and shows one table, with honest intervals.",
+    usage="--methods=A,B|all --tasks=A,B --models=A,B,C [flags]",
+    examples=(
+        "moco compare --methods=all --tasks=tiny_mix --seeds=1,2,3 "
+        "--models=tiny:math,tiny:words,tiny:facts",
+    ),
+    define=_define,
+    run=_run,
+    defaults=settings.defaults,
+)

@@ -1,0 +1,63 @@
+"""The process around a command: what is logged, and where compiled programs are kept."""
+
+import logging as python_logging
+import os
+import pathlib
+
+from absl import flags, logging
+
+COMPILATION_CACHE = "compilation_cache"
+CACHE_DIR = pathlib.Path("~/.cache/moco_jax/xla")
+
+SHORTEST_COMPILE_SECONDS = 0.1
+"""Programs that compile faster are not worth a file."""
+
+
+def quieten(verbose: bool) -> None:
+    """Shows warnings only (everything if `verbose`), each on one line, and silences libraries.
+
+    Called before jax or transformers are imported: they read their settings then.
+    """
+    logging.use_absl_handler()
+    logging.set_verbosity(logging.INFO if verbose else logging.WARNING)
+    logging.set_stderrthreshold(logging.INFO if verbose else logging.WARNING)
+    handler = logging.get_absl_handler()
+    handler.setFormatter(python_logging.Formatter("moco: %(message)s"))
+    if not verbose:
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        python_logging.getLogger("jax").setLevel(python_logging.ERROR)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def define(values: flags.FlagValues) -> None:
+    """The flag of `configure_jax`."""
+    flags.DEFINE_string(
+        COMPILATION_CACHE,
+        str(CACHE_DIR),
+        f"where compiled programs are kept between calls, or none (default {CACHE_DIR})",
+        flag_values=values,
+    )
+
+
+def configure_jax(cache: str) -> None:
+    """Lets JAX keep compiled programs in a folder; "none" keeps nothing."""
+    import jax
+
+    if cache == "none":
+        return
+    folder = pathlib.Path(cache).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", SHORTEST_COMPILE_SECONDS)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+def devices() -> str:
+    """The devices in a few words, such as "1 cpu"."""
+    import jax
+
+    kinds = {device.device_kind for device in jax.devices()}
+    return f"{jax.device_count()} {' / '.join(sorted(kinds))}"

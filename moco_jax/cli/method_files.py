@@ -1,0 +1,78 @@
+"""What methods there are, read from their source: a list need not wait for JAX to be imported."""
+
+import ast
+import pathlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+METHODS = pathlib.Path(__file__).parent.parent / "methods"
+LEVELS = ("baseline", "api", "text", "logit", "weight")
+NEEDS = {
+    "same_architecture": "one architecture",
+    "same_vocabulary": "one vocabulary",
+    "kinds": "certain tasks",
+}
+
+
+@dataclass(frozen=True)
+class MethodLine:
+    """One line of the list.
+
+    Attributes:
+        name: what `--method` takes.
+        needs: what it asks of the pool and task, in a few words.
+        summary: first line of its docstring.
+        settings: names of its hyperparameters.
+    """
+
+    name: str
+    needs: str
+    summary: str
+    settings: tuple[str, ...]
+
+
+def list_methods() -> list[MethodLine]:
+    """Every built-in method, by level, then by name."""
+    found = []
+    for level in LEVELS:
+        lines = [line for file in (METHODS / level).glob("*.py") for line in _methods_in(file)]
+        found += sorted(lines, key=lambda line: line.name)
+    return found
+
+
+def _methods_in(file: pathlib.Path) -> Iterator[MethodLine]:
+    for node in ast.parse(file.read_text()).body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        fields = {
+            part.target.id: part
+            for part in node.body
+            if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
+        }
+        name = fields["name"].value if "name" in fields else None
+        if isinstance(name, ast.Constant) and isinstance(name.value, str):
+            yield MethodLine(
+                name=name.value,
+                needs=_needs(fields["needs"].value) if "needs" in fields else "",
+                summary=(ast.get_docstring(node) or "").partition("\n")[0],
+                settings=tuple(
+                    field
+                    for field, part in fields.items()
+                    if "ClassVar" not in ast.unparse(part.annotation)
+                ),
+            )
+
+
+def _needs(call: ast.expr | None) -> str:
+    if not isinstance(call, ast.Call):
+        return ""
+    words = []
+    for keyword in call.keywords:
+        value = ast.unparse(keyword.value)
+        if keyword.arg == "members":
+            words.append(f"{value}+ members")
+        elif keyword.arg == "at_most":
+            words.append(f"at most {value}")
+        elif keyword.arg in NEEDS:
+            words.append(NEEDS[keyword.arg])
+    return ", ".join(words)
