@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import logging
 
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.types import Request, Response, Sampling
@@ -72,7 +73,7 @@ def inspect(source: str, name: str | None = None) -> MemberInfo:
         adapter, place = place, lora.adapter_base(place)
     checkpoint = open_checkpoint(place)
     speaks = adapter if adapter and words.has_tokenizer(adapter) else checkpoint.directory
-    return MemberInfo(
+    info = MemberInfo(
         name=name or source,
         path=place,
         adapter=adapter,
@@ -81,6 +82,9 @@ def inspect(source: str, name: str | None = None) -> MemberInfo:
         generation_config=checkpoint.generation_config,
         tokenizer=words.load_tokenizer(speaks),
     )
+    if not info.template.source:
+        logging.warning("%s has no chat template: it gets plain text without roles", source)
+    return info
 
 
 def inspect_all(sources: Sequence[str]) -> list[MemberInfo]:

@@ -8,8 +8,6 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from absl import logging
-
 from moco_jax.models import checkpoint_files
 from moco_jax.models.checkpoint_files import PathLike
 
@@ -110,13 +108,6 @@ class ChatTemplate:
     """
 
     tokenizer: Any
-
-    def __post_init__(self) -> None:
-        if not self.source:
-            logging.info(
-                "%s has no chat template: its prompts are plain text without roles",
-                getattr(self.tokenizer, "name_or_path", "") or "a tokenizer",
-            )
 
     @functools.cached_property
     def source(self) -> str:

@@ -1,0 +1,123 @@
+"""Pools: loading by name, duplicates, adapters, identities, and what is said early."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from moco_jax.decoding.types import Sampling
+from moco_jax.models.lora import init_adapter, save_adapter
+from moco_jax.models.lora_config import LoraConfig
+from moco_jax.pool import Member, Pool, fingerprint, inspect, inspect_all, shared_vocabulary
+from moco_jax.testing import dummy_member, dummy_pool, dummy_tokenizer
+
+GREEDY = Sampling(max_new_tokens=6, temperature=0.0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two members and an adapter over the first, on disk."""
+    root = tmp_path_factory.mktemp("pool")
+    for member, name in zip(dummy_pool(2), ("first", "second"), strict=True):
+        member.save(root / name)
+    config = LoraConfig(rank=2, alpha=4.0, targets=("q_proj", "v_proj"))
+    adapter = init_adapter(dummy_pool(1)[0].params, config, jax.random.key(0))
+    louder = jax.tree.map(lambda leaf: jnp.ones_like(leaf), adapter)
+    save_adapter(root / "adapter", louder, "../first")
+    return root
+
+
+def test_members_load_as_they_were_saved(folder):
+    saved, loaded = dummy_pool(2), Pool.load([str(folder / "first"), str(folder / "second")])
+    for before, after in zip(saved, loaded, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, before.params, after.params)
+        assert before.eos == after.eos
+    prompts = ["aaaaaaaa?", "zzzzzzzz?"]
+    assert [[r.text for r in row] for row in loaded.generate(prompts, GREEDY)] == [
+        [r.text for r in row] for row in saved.generate(prompts, GREEDY)
+    ]
+
+
+def test_a_checkpoint_may_stand_twice_and_is_read_once(folder):
+    path = str(folder / "first")
+    pool = Pool.load([path, path])
+    assert pool.names == [path, f"{path}#2"]
+    assert pool[0].params is pool[1].params
+    assert pool[0].identity == pool[1].identity
+
+
+def test_adapters_load_merged_over_their_base(folder):
+    plain, adapted = Pool.load([str(folder / "first"), str(folder / "adapter")])
+    assert plain.identity != adapted.identity
+    before = plain.params["layers_0"]["self_attn"]["q_proj"]["kernel"]
+    after = adapted.params["layers_0"]["self_attn"]["q_proj"]["kernel"]
+    # A and B of ones, rank 2, alpha / rank = 2: every entry grows by 2 * 2.
+    np.testing.assert_allclose(np.asarray(after - before), 4.0, rtol=1e-5)
+    np.testing.assert_array_equal(plain.params["norm"]["scale"], adapted.params["norm"]["scale"])
+
+
+def test_identity_follows_tensors_config_and_tokenizer():
+    member = dummy_member("a", 0)
+    same = dummy_member("b", 0)
+    assert member.identity == same.identity
+    assert member.identity != dummy_member("a", 1).identity
+    assert member.identity != dummy_member("a", 0, tokenizer=dummy_tokenizer(True)).identity
+    assert member.identity != dummy_member("a", 0, max_positions=512).identity
+    narrow = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), member.params)
+    assert fingerprint(narrow, member.config, "") != fingerprint(member.params, member.config, "")
+    assert (
+        member.derive("c", member.params, "x").identity
+        != member.derive("c", member.params, "y").identity
+    )
+
+
+def test_derived_members_save_and_load(folder, tmp_path):
+    pool = dummy_pool(2)
+    params = jax.tree.map(lambda a, b: (a + b) / 2, pool[0].params, pool[1].params)
+    pool[0].derive("mean", params, "mean of two").save(tmp_path / "mean")
+    loaded = Member.load(inspect(str(tmp_path / "mean")))
+    jax.tree.map(np.testing.assert_array_equal, params, loaded.params)
+
+
+def test_dtype_is_the_users_choice(folder):
+    pool = Pool.load([str(folder / "first")], dtype="bfloat16")
+    assert {leaf.dtype for leaf in jax.tree.leaves(pool[0].params)} == {jnp.dtype(jnp.bfloat16)}
+
+
+def test_nothing_is_read_before_all_is_checked(folder, monkeypatch):
+    monkeypatch.setattr(
+        "moco_jax.pool.load_checkpoint", lambda *_: pytest.fail("weights were read")
+    )
+    with pytest.raises(ValueError, match="/nowhere"):
+        Pool.load([str(folder / "first"), "/nowhere"])
+    with pytest.raises(ValueError, match="at least one member"):
+        Pool([])
+
+
+def test_a_missing_chat_template_is_said_once(folder, tmp_path, caplog):
+    member = dummy_member("plain", 0)
+    bare = dummy_tokenizer()
+    bare.chat_template = None
+    info = dataclasses.replace(member.info, tokenizer=bare)
+    Member(info, member.params, "x").save(tmp_path / "bare")
+    with caplog.at_level("WARNING", logger="absl"):
+        infos = inspect_all([str(tmp_path / "bare")] * 3)
+        [info.template.render([("user", "hello")]) for info in infos]
+    assert sum("no chat template" in record.message for record in caplog.records) == 1
+
+
+def test_vocabularies_are_compared_by_name():
+    members = [dummy_member("a", 0).info, dummy_member("b", 1).info]
+    assert shared_vocabulary(members) == len(members[0].tokenizer)
+    stranger = dummy_member("stranger", 0, tokenizer=dummy_tokenizer(True)).info
+    with pytest.raises(ValueError, match="a and stranger have different vocabularies"):
+        shared_vocabulary([members[0], stranger])
+
+
+def test_scores_come_for_every_member():
+    pool = dummy_pool(2)
+    scores = pool.score(["aaaa", "bbbb"], ["A", "CCC"])
+    assert [[len(row) for row in member] for member in scores] == [[1, 3], [1, 3]]
+    assert all(value <= 0 for member in scores for row in member for value in row)
