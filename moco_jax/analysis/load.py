@@ -1,7 +1,6 @@
 """Finished runs read from their files, whatever else lies in the folder."""
 
 import dataclasses
-import json
 import pathlib
 from typing import Any
 
@@ -112,22 +111,19 @@ def load_runs(folder: str | pathlib.Path) -> list[LoadedRun]:
     place = pathlib.Path(folder)
     if (place / files.RESULT).exists():
         return [load_run(place)]
-    found = sorted(place.glob(f"*/{files.RESULT}"))
+    found, unfinished = files.find_runs(place)
     runs = [run for run in map(_tolerant, found) if run is not None]
     if not runs:
-        unfinished = list(place.glob(f"*{files.UNFINISHED}"))
         hint = f"; {len(unfinished)} did not finish: start them again" if unfinished else ""
         raise FileNotFoundError(f"no finished run is in {place}{hint}")
     return runs
 
 
-def _tolerant(result: pathlib.Path) -> LoadedRun | None:
-    if result.parent.name.endswith(files.UNFINISHED):
-        return None
+def _tolerant(directory: pathlib.Path) -> LoadedRun | None:
     try:
-        return load_run(result.parent)
-    except (ValueError, OSError, json.JSONDecodeError) as error:
-        logging.warning("left out %s: %s", result.parent, error)
+        return load_run(directory)
+    except (ValueError, OSError) as error:
+        logging.warning("left out %s: %s", directory, error)
         return None
 
 

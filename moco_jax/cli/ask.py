@@ -69,9 +69,8 @@ def _show(response: "Response", transcript: bool) -> None:
 
 COMMAND = Command(
     name="ask",
-    summary="Asks the system that a finished run fitted; without questions it reads them from "
-    "standard input, one per line.",
-    usage='RUN "QUESTION" ... [--transcript]',
+    summary="Asks the system that a finished run fitted; without questions it reads lines.",
+    usage='RUN ["QUESTION" ...] [--transcript]',
     examples=('moco ask runs/text_majority_vote-tiny_mix-0123456789 "what is 3 + 4?"',),
     define=_define,
     run=_run,

@@ -91,18 +91,18 @@ def write_run(
     with ledger.phase(RESPOND):
         for response in ours:
             ledger(Charge(MEMBERS[0], "answer", response.usage, 0.01, False))
-    place = out / resolved.directory_name
-    place.mkdir(parents=True)
-    items = task.test.items
-    files.write_json(place / files.CONFIG, resolved.to_record())
-    files.write_json(place / files.LEDGER, ledger.to_json())
-    files.write_lines(place / files.RESPONSES, records.answers(items, ours, scores))
-    files.write_lines(place / files.TRANSCRIPTS, records.transcripts(items, ours))
-    files.write_lines(place / files.SINGLES, records.singles(list(rates), items, alone, worth))
-    dev = list(rates.values())
-    result = summarise(resolved, task, ours, scores, dev, worth, ledger, place)
-    files.write_json(place / files.RESULT, result.to_record())
-    return place
+    place = files.RunDirectory(out, resolved.directory_name)
+    items, dev = task.test.items, list(rates.values())
+    result = summarise(resolved, task, ours, scores, dev, worth, ledger, place.path)
+    with place.locked():
+        place.write_json(files.CONFIG, resolved.to_record())
+        place.write_json(files.LEDGER, ledger.to_json())
+        place.write_lines(files.RESPONSES, records.answers(items, ours, scores))
+        place.write_lines(files.TRANSCRIPTS, records.transcripts(items, ours))
+        place.write_lines(files.SINGLES, records.singles(list(rates), items, alone, worth))
+        place.write_json(files.RESULT, result.to_record())
+        place.finish()
+    return place.path
 
 
 def _named(name: str) -> Method:
@@ -123,10 +123,18 @@ def task(tmp_path: pathlib.Path) -> Task:
 
 
 @pytest.fixture
+def nasty_task(tmp_path: pathlib.Path) -> Task:
+    """Questions that would like to be scripts."""
+    return write_task(tmp_path / "nasty.json", question="<script>steal({i})</script> and?")
+
+
+@pytest.fixture
 def make_run(tmp_path: pathlib.Path, task: Task) -> MakeRun:
     """Writes a run into `tmp_path / "runs"`; see `write_run`."""
 
-    def make(method: str = "text_majority_vote", **settings: object) -> pathlib.Path:
-        return write_run(tmp_path / "runs", task, method, **settings)
+    def make(
+        method: str = "text_majority_vote", *, on: Task = task, **settings: object
+    ) -> pathlib.Path:
+        return write_run(tmp_path / "runs", on, method, **settings)
 
     return make
