@@ -86,9 +86,9 @@ class Bench:
         }
 
     @property
-    def single_scores(self) -> dict[str, np.ndarray]:
-        """Every member's own score f64[n] on every item, averaged over seeds."""
-        return {name: scores.mean(axis=0) for name, scores in self._scores_by_seed.items()}
+    def single_scores(self) -> dict[str, list[float]]:
+        """Every member's own score on every item, averaged over seeds."""
+        return {name: scores.mean(axis=0).tolist() for name, scores in self._scores_by_seed.items()}
 
 
 def sort_out(runs: Sequence[LoadedRun]) -> list[Bench]:

@@ -7,6 +7,8 @@ import numpy as np
 
 SOLVED = 1.0
 
+Scores = Sequence[float] | np.ndarray
+
 
 @dataclasses.dataclass(frozen=True)
 class Ceiling:
@@ -27,7 +29,7 @@ class Ceiling:
     all: float
 
 
-def ceiling(members: Mapping[str, Sequence[float]]) -> Ceiling:
+def ceiling(members: Mapping[str, Scores]) -> Ceiling:
     """Bounds of a pool.
 
     Args:
@@ -48,7 +50,7 @@ def ceiling(members: Mapping[str, Sequence[float]]) -> Ceiling:
     )
 
 
-def emergence(ours: Sequence[float], members: Mapping[str, Sequence[float]]) -> tuple[int, int]:
+def emergence(ours: Sequence[float], members: Mapping[str, Scores]) -> tuple[int, int]:
     """Items that the method solves though no member does, and items that no member solves.
 
     Args:
@@ -60,7 +62,7 @@ def emergence(ours: Sequence[float], members: Mapping[str, Sequence[float]]) -> 
     return int((unsolved & solved).sum()), int(unsolved.sum())
 
 
-def _stacked(members: Mapping[str, Sequence[float]]) -> np.ndarray:
+def _stacked(members: Mapping[str, Scores]) -> np.ndarray:
     """f64[M, ...] of scores."""
     shapes = {name: np.shape(values) for name, values in members.items()}
     if not shapes or len(set(shapes.values())) > 1 or 0 in next(iter(shapes.values())):

@@ -29,14 +29,14 @@ class Contender:
     runs: tuple[LoadedRun, ...]
 
     @functools.cached_property
-    def values(self) -> np.ndarray:
-        """f64[n]: the score on every item, averaged over seeds."""
-        return np.mean([run.scores for run in self.runs], axis=0)
+    def values(self) -> list[float]:
+        """The score on every item, averaged over seeds."""
+        return np.mean([run.scores for run in self.runs], axis=0).tolist()
 
     @functools.cached_property
-    def best_single(self) -> np.ndarray:
-        """f64[n]: the best single member's score on every item, averaged over seeds."""
-        return np.mean([run.best_single for run in self.runs], axis=0)
+    def best_single(self) -> list[float]:
+        """The best single member's score on every item, averaged over seeds."""
+        return np.mean([run.best_single for run in self.runs], axis=0).tolist()
 
     @property
     def spread(self) -> float:
@@ -90,7 +90,7 @@ def standings(contenders: Sequence[Contender], groups: Groups = None) -> list[St
         contenders: all on the same items.
         groups: the cluster of each item; None: items stand alone.
     """
-    ranked = sorted(contenders, key=lambda contender: (-contender.values.mean(), contender.label))
+    ranked = sorted(contenders, key=lambda contender: (-np.mean(contender.values), contender.label))
     level = 1.0 - (1.0 - LEVEL) / max(len(ranked) - 1, 1)
     return [_standing(contender, ranked[0], groups, level) for contender in ranked]
 

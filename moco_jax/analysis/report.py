@@ -108,10 +108,7 @@ def _section(bench: Bench) -> dict[str, Any]:
     methods = [_method_line(bench, standing) for standing in bench.standings]
     members = [_member_line(bench, name) for name in bench.members]
     lines = [*methods, *sorted(members, key=lambda line: -line.score.mean)]
-    marks = [
-        Mark(line.name, line.flops, *dataclasses.astuple(line.score), line.kind, line.title)
-        for line in lines
-    ]
+    marks = [_mark(line) for line in lines]
     _, low, high = score_ticks(
         min(line.score.low for line in lines), max(line.score.high for line in lines)
     )
@@ -127,6 +124,12 @@ def _section(bench: Bench) -> dict[str, Any]:
             (name, lay_out(marks, width)) for name, width in (("wide", WIDE), ("narrow", NARROW))
         ],
     }
+
+
+def _mark(line: Line) -> Mark:
+    """The line's point in the plot."""
+    score = line.score
+    return Mark(line.name, line.flops, score.mean, score.low, score.high, line.kind, line.title)
 
 
 def _method_line(bench: Bench, standing: Standing) -> Line:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from moco_jax.analysis.benches import Bench
 from moco_jax.analysis.comparison import Standing
 from moco_jax.analysis.tables import FORMATS, TextTable, printable
@@ -153,8 +155,9 @@ def headline(bench: Bench) -> str:
 def footnote(bench: Bench) -> str:
     """What the pool does without collaborating, and where its ceiling is."""
     best, bounds = bench.first.result.best_single.name, bench.ceiling
+    score = np.mean(bench.single_scores[best])
     return (
-        f"best single {bench.single_scores[best].mean():.3f} ({best}, chosen on dev); in hindsight "
+        f"best single {score:.3f} ({best}, chosen on dev); in hindsight "
         f"{bounds.hindsight_score:.3f} ({bounds.hindsight}); some member solves {bounds.some:.1%} "
         f"of the items, every member {bounds.all:.1%}"
     )

@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -45,7 +45,7 @@ def define_decoding(values: flags.FlagValues) -> None:
         "dtype": "of the weights: float32, bfloat16, float16 (default: float32 on CPU, else "
         "bfloat16)",
     }
-    numbers = {
+    numbers: dict[str, tuple[Callable[..., Any], str]] = {
         "max_new_tokens": (flags.DEFINE_integer, "longest answer, in tokens"),
         "temperature": (flags.DEFINE_float, "0 always takes the most likely token"),
         "top_p": (flags.DEFINE_float, "share of probability to draw from"),
