@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import itertools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -92,21 +91,17 @@ class Bench:
 
 
 def sort_out(runs: Sequence[LoadedRun]) -> list[Bench]:
-    """Benches in the order of their tasks' names."""
-
-    def setting(run: LoadedRun) -> str:
-        return json.dumps([run.result.task, *_setting(run.record)])
-
-    ordered = sorted(runs, key=lambda run: (setting(run), run.seed))
-    return [
-        Bench(_contenders(group), load_task_of(group[0]))
-        for group in (list(part) for _, part in itertools.groupby(ordered, key=setting))
-    ]
+    """Benches in the order in which their first runs come."""
+    found: dict[str, list[LoadedRun]] = {}
+    for run in runs:
+        found.setdefault(json.dumps(_setting(run.record)), []).append(run)
+    return [Bench(_contenders(theirs), load_task_of(theirs[0])) for theirs in found.values()]
 
 
 def _setting(record: dict[str, Any]) -> list[Any]:
     """What must agree for two runs to be compared item by item."""
     return [
+        record["task"]["name"],
         record["task"]["fingerprint"],
         [member["identity"] for member in record["members"]],
         record["config"]["sampling"],
@@ -117,7 +112,7 @@ def _setting(record: dict[str, Any]) -> list[Any]:
 def _contenders(runs: Sequence[LoadedRun]) -> tuple[Contender, ...]:
     """Runs that differ in nothing but their seed are one contender."""
     found: dict[str, dict[int, LoadedRun]] = {}
-    for run in runs:
+    for run in sorted(runs, key=lambda run: run.seed):
         # The same run under another batch size is no second seed: the later one stands.
         found.setdefault(json.dumps(run.record["method"]), {})[run.seed] = run
     made = {key: tuple(by_seed.values()) for key, by_seed in found.items()}
