@@ -5,7 +5,8 @@ The flags are those of `moco compare`.
 
 import sys
 
-from moco_jax.cli.main import main
+from moco_jax.cli.main import entry
 
 if __name__ == "__main__":
-    sys.exit(main(["compare", *sys.argv[1:]]))
+    sys.argv.insert(1, "compare")
+    sys.exit(entry())

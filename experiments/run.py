@@ -5,7 +5,8 @@ The flags are those of `moco run`.
 
 import sys
 
-from moco_jax.cli.main import main
+from moco_jax.cli.main import entry
 
 if __name__ == "__main__":
-    sys.exit(main(["run", *sys.argv[1:]]))
+    sys.argv.insert(1, "run")
+    sys.exit(entry())

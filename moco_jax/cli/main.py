@@ -25,7 +25,14 @@ EXPECTED = (ValueError, OSError, RuntimeError, ImportError, flags.Error)
 
 def entry() -> int:
     """The console command."""
-    return main(sys.argv[1:])
+    try:
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough, as in `moco list | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    return code
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -82,9 +89,8 @@ def _guarded(command: Command, arguments: Sequence[str]) -> int:
             INTERRUPTED,
         )
     except BrokenPipeError:
-        # Whoever read our output has seen enough, as in `moco list | head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+        # An OSError that is nobody's mistake; `entry` deals with it.
+        raise
     except EXPECTED as error:
         if debug:
             raise
