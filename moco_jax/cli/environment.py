@@ -18,6 +18,8 @@ def quieten(verbose: bool) -> None:
 
     Called before jax or transformers are imported: they read their settings then.
     """
+    # absl warns of every message before its global flags are parsed; a command has its own.
+    flags.FLAGS.mark_as_parsed()
     logging.use_absl_handler()
     logging.set_verbosity(logging.INFO if verbose else logging.WARNING)
     logging.set_stderrthreshold(logging.INFO if verbose else logging.WARNING)
