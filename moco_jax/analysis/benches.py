@@ -42,9 +42,9 @@ class Bench:
         return list(self.by_seed)
 
     @property
-    def groups(self) -> list[str | None] | None:
-        """The cluster of each item, where the task is at hand."""
-        return None if self.task is None else [item.group for item in self.task.test.items]
+    def groups(self) -> list[str | None]:
+        """The cluster of each item."""
+        return [row["group"] for row in self.first.answers]
 
     @property
     def golds(self) -> list[tuple[str, ...]]:

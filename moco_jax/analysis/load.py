@@ -128,7 +128,7 @@ def _tolerant(directory: pathlib.Path) -> LoadedRun | None:
 
 
 def load_task_of(run: LoadedRun) -> Task | None:
-    """The task a run was made on, for its gold answers and groups.
+    """The task a run was made on, for its gold answers.
 
     None where its file is gone or has changed since; the log says so.
     """

@@ -14,6 +14,7 @@ def answer(item: Item, response: Response, score: Score) -> Row:
     """One answer and what it is worth; the gold answer is not in it."""
     return {
         "id": item.id,
+        "group": item.group,
         "prompt": item.prompt,
         "response": response.text,
         "reasoning": response.reasoning,

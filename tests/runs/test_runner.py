@@ -62,6 +62,7 @@ def test_rows_stand_in_the_task_s_order_and_hold_no_golds(finished, task):
     assert [row["id"] for row in answers] == [item.id for item in task.test.items]
     assert answers[0].keys() == {
         "id",
+        "group",
         "prompt",
         "response",
         "reasoning",
