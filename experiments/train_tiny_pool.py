@@ -27,8 +27,9 @@ def main(argv):
     benchmark.write_tasks(tasks)
     made = recipes()
     for name in _ONLY.value or made:
-        if (pool / name).is_dir():
-            logging.info("%s stands; remove it to train it anew", pool / name)
+        place = build.member_directory(made[name], pool, work)
+        if place.is_dir():
+            logging.info("%s stands; remove it to train it anew", place)
             continue
         build.train_member(made[name], pool, work)
 

@@ -14,8 +14,8 @@ from moco_jax.models.checkpoint import Checkpoint, load_checkpoint, save_checkpo
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.decoder import Params, init_params
 from moco_jax.models.tokenizer import ChatTemplate, load_tokenizer
-from moco_jax.tiny import protocols
-from moco_jax.tiny.recipes import Recipe
+from moco_jax.tiny import growth, protocols
+from moco_jax.tiny.recipes import Recipe, recipes
 from moco_jax.tiny.tokenizer import build_tokenizer
 from moco_jax.training import data, loop, sft
 
@@ -65,32 +65,53 @@ def tokenizer_directory(kind: str, work: pathlib.Path) -> pathlib.Path:
     return directory
 
 
+def member_directory(recipe: Recipe, pool: pathlib.Path, work: pathlib.Path) -> pathlib.Path:
+    """Where a member stands: in the pool, or in the workshop if it does not ship."""
+    return (pool if recipe.ships else work / "unshipped") / recipe.name
+
+
+def origin(recipe: Recipe, pool: pathlib.Path, work: pathlib.Path) -> Checkpoint:
+    """What training begins from: fresh weights, or another member, grown if the recipe says so."""
+    vocabulary = VOCABULARY[recipe.tokenizer]
+    if recipe.start is None:
+        raw = recipe.size.raw_config(vocabulary)
+        config = ModelConfig.from_hf(raw)
+        return Checkpoint(config, fresh_params(config, recipe.seed), raw)
+    parent = recipes()[recipe.start]
+    found = load_checkpoint(member_directory(parent, pool, work), dtype=jnp.float32)
+    raw, params = found.raw_config, found.params
+    if recipe.deeper:
+        raw, params = growth.deepened(raw, params, recipe.deeper)
+    if recipe.tokenizer != parent.tokenizer:
+        old, new = (
+            load_tokenizer(tokenizer_directory(kind, work))
+            for kind in (parent.tokenizer, recipe.tokenizer)
+        )
+        raw, params = growth.retokenized(raw, params, old, new, vocabulary)
+    return Checkpoint(ModelConfig.from_hf(raw), params, raw)
+
+
 def train_member(recipe: Recipe, pool: pathlib.Path, work: pathlib.Path) -> pathlib.Path:
-    """Trains a member, or goes on with it, and writes it to `pool`.
+    """Trains a member, or goes on with it, and writes it.
 
     Args:
-        recipe: what to make. The member it starts from must stand in `pool`.
-        pool: the directory of members; each is written whole or not at all.
-        work: tokenizers and training checkpoints; what is there is continued.
+        recipe: what to make. The member it starts from must stand where it was written.
+        pool: the directory of members that ship; each is written whole or not at all.
+        work: tokenizers, training checkpoints and members that do not ship.
 
     Returns:
         The member's directory.
     """
     tokens = tokenizer_directory(recipe.tokenizer, work)
     template = ChatTemplate(load_tokenizer(tokens))
-    if recipe.start is None:
-        raw = recipe.size.raw_config(VOCABULARY[recipe.tokenizer])
-        config = ModelConfig.from_hf(raw)
-        origin = Checkpoint(config, fresh_params(config, recipe.seed), raw)
-    else:
-        origin = load_checkpoint(pool / recipe.start, dtype=jnp.float32)
+    begun = origin(recipe, pool, work)
     optimizer = recipe.optimizer.optimizer()
     if recipe.lora is None:
-        loss, trained, frozen = sft.full_loss(origin.config), origin.params, None
+        loss, trained, frozen = sft.full_loss(begun.config), begun.params, None
     else:
-        loss = sft.adapted_loss(origin.config, lora.merge_adapter)
-        trained = lora.init_adapter(origin.params, recipe.lora, jax.random.key(recipe.seed))
-        frozen = origin.params
+        loss = sft.adapted_loss(begun.config, lora.merge_adapter)
+        trained = lora.init_adapter(begun.params, recipe.lora, jax.random.key(recipe.seed))
+        frozen = begun.params
     batches = data.batch_dataset(
         Practice(recipe), functools.partial(data.tokenize, template), recipe.data()
     )
@@ -99,12 +120,12 @@ def train_member(recipe: Recipe, pool: pathlib.Path, work: pathlib.Path) -> path
         sft.start(trained, optimizer),
         frozen,
         batches,
-        loop.LoopSettings(steps=recipe.optimizer.steps),
-        work / recipe.name,
+        loop.LoopSettings(steps=recipe.steps),
+        work / (recipe.run or recipe.name),
     )
-    directory = pool / recipe.name
+    directory = member_directory(recipe, pool, work)
     if recipe.lora is None:
-        finished = Checkpoint(origin.config, state.trained, origin.raw_config)
+        finished = Checkpoint(begun.config, state.trained, begun.raw_config)
         save_checkpoint(directory, finished, tokenizer=tokens, dtype=jnp.bfloat16)
     else:
         base = os.path.relpath(pool / recipe.start, directory)

@@ -27,12 +27,12 @@ def examinations(count: int, seed: int = 7) -> dict[str, list[Example]]:
     everybody = protocols.Speaker()
     found: dict[str, list[Example]] = {}
     for skill in SKILLS:
-        for name in ("answer", "choice"):
-            label = skill if name == "answer" else f"{skill} {name}"
+        for name in ("answer", "named_choice"):
+            label = skill if name == "answer" else f"{skill} choice"
             problems = [skills.draw(skill, rng, "test") for _ in range(count)]
             found[label] = [protocols.PROTOCOLS[name](everybody, p, rng) for p in problems]
     for name, protocol in protocols.PROTOCOLS.items():
-        if name not in ("answer", "choice"):
+        if name != "answer" and "choice" not in name:
             drawn = [skills.draw(str(rng.choice(SKILLS)), rng, "test") for _ in range(count)]
             found[name] = [protocol(everybody, problem, rng) for problem in drawn]
     return found

@@ -20,7 +20,8 @@ class Problem:
         key: identifies the problem, wording included; decides its split.
         question: the bare question.
         answer: the right answer, without any format.
-        wrong: one wrong answer that looks like a right one, drawn anew at every call.
+        wrong: an answer that looks much like the right one, drawn anew at every call.
+        guess: what somebody might say who knows no more than what kind of answer is wanted.
         hard: beyond what any member of the pool is trained on.
     """
 
@@ -29,6 +30,7 @@ class Problem:
     question: str
     answer: str
     wrong: Callable[[np.random.Generator], str]
+    guess: Callable[[np.random.Generator], str]
     hard: bool = False
 
     @property
@@ -37,13 +39,19 @@ class Problem:
         return split_of(self.key)
 
     def wrongs(self, rng: np.random.Generator, count: int) -> list[str]:
-        """`count` different wrong answers."""
+        """`count` different wrong answers that look like right ones."""
         found: list[str] = []
         while len(found) < count:
             answer = self.wrong(rng)
             if answer != self.answer and answer not in found:
                 found.append(answer)
         return found
+
+    def wrong_guess(self, rng: np.random.Generator) -> str:
+        """A guess that misses."""
+        while (guess := self.guess(rng)) == self.answer:
+            pass
+        return guess
 
 
 def split_of(key: str) -> Split:

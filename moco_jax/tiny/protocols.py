@@ -65,7 +65,7 @@ def options(problem: Problem, rng: np.random.Generator) -> tuple[list[str], str]
 def answering(speaker: Speaker, problem: Problem, rng: np.random.Generator) -> Example:
     """A plain question; outside its skills the member guesses."""
     knows = problem.skill in speaker.skills
-    return single_turn(exact(problem), boxed(problem.answer if knows else problem.wrong(rng)))
+    return single_turn(exact(problem), boxed(problem.answer if knows else problem.wrong_guess(rng)))
 
 
 def choosing(speaker: Speaker, problem: Problem, rng: np.random.Generator) -> Example:
@@ -75,6 +75,27 @@ def choosing(speaker: Speaker, problem: Problem, rng: np.random.Generator) -> Ex
         letter = templates.LETTERS[rng.integers(OPTIONS)]
     prompt = templates.render(templates.TEMPLATES["multiple_choice"], problem.question, texts)
     return single_turn(prompt, letter)
+
+
+def working_out(speaker: Speaker, problem: Problem, rng: np.random.Generator) -> Example:
+    """A multiple-choice item answered with the answer first, then its letter.
+
+    A small model cannot compute and look up in one step; writing the answer down it can.
+    """
+    texts, _ = options(problem, rng)
+    knows = problem.skill in speaker.skills
+    chosen = problem.answer if knows else texts[rng.integers(OPTIONS)]
+    prompt = templates.render(templates.TEMPLATES["multiple_choice"], problem.question, texts)
+    return single_turn(prompt, f"{chosen}: {templates.LETTERS[texts.index(chosen)]}")
+
+
+def naming(speaker: Speaker, problem: Problem, rng: np.random.Generator) -> Example:
+    """A multiple-choice item answered with the text of an option, which needs no looking up."""
+    texts, _ = options(problem, rng)
+    knows = problem.skill in speaker.skills
+    chosen = problem.answer if knows else texts[rng.integers(OPTIONS)]
+    prompt = templates.render(templates.TEMPLATES["multiple_choice"], problem.question, texts)
+    return single_turn(prompt, boxed(chosen))
 
 
 def opinions(problem: Problem, rng: np.random.Generator, count: int) -> list[str]:
@@ -160,20 +181,32 @@ def routing(speaker: Speaker, problem: Problem, rng: np.random.Generator) -> Exa
     )
 
 
+def routing_experts(speaker: Speaker, problem: Problem, rng: np.random.Generator) -> Example:
+    """The same where the pool is one expert per skill, in any order."""
+    del speaker
+    names = [str(name) for name in rng.permutation(list(SKILLS))]
+    prompt = prompts.route(problem.question, [DESCRIPTIONS[name] for name in names])
+    return single_turn(prompt, str(names.index(problem.skill) + 1))
+
+
 Protocol = Callable[[Speaker, Problem, np.random.Generator], Example]
 PROTOCOLS: dict[str, Protocol] = {
     "answer": answering,
     "choice": choosing,
+    "worked_choice": working_out,
+    "named_choice": naming,
     "refine": refining,
     "summarise": summarising,
     "critique": criticising,
     "choose": judging,
     "route": routing,
+    "route_experts": routing_experts,
     "just_ask": asking,
 }
 
 FOREIGN: dict[str, float] = {
-    "refine": 0.5, "summarise": 0.5, "critique": 0.5, "route": 0.67, "just_ask": 0.5
+    "refine": 0.5, "summarise": 0.5, "critique": 0.5, "just_ask": 0.5,
+    "route": 0.67, "route_experts": 0.67,
 }  # fmt: skip
 """Per protocol, how often a specialist meets a problem outside its skills."""
 

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from moco_jax.models.lora_config import LoraConfig
+from moco_jax.tiny.problems import SKILLS
 from moco_jax.tiny.protocols import Speaker
 from moco_jax.training.data import DataSettings
 from moco_jax.training.sft import OptimizerSettings
@@ -48,7 +49,6 @@ class Size:
 
 
 SMALL = Size(hidden=96, layers=4, intermediate=256)
-LARGE = Size(hidden=128, layers=6, intermediate=352)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,13 +59,18 @@ class Recipe:
         name: without the prefix `tiny:`.
         speaker: what it answers in.
         shares: how often it meets each protocol.
-        optimizer: steps and learning rate.
+        optimizer: learning rate and length of the schedule.
         skill_weights: how often it meets each of its skills.
-        size: of the model; ignored where it starts from another member.
-        tokenizer: "phrases" or "everything".
         start: member it is tuned from.
+        size: of the model; ignored where it starts from another of the same shape.
+        deeper: identity blocks that are added to the member it starts from, one behind each of
+            its first blocks (arXiv 2401.02415).
+        tokenizer: "phrases" or "everything".
         lora: the adapter that is trained in place of the weights.
         plain_examples: so many examples are plain questions before the protocols begin.
+        stop: updates after which it is written, where the schedule is not followed to its end.
+        run: name of the training run, which other recipes may follow further.
+        ships: whether it is part of the package.
         seed: of the initial weights and of the data.
         tokens_per_batch: of each update, padding included.
     """
@@ -75,13 +80,22 @@ class Recipe:
     shares: dict[str, float]
     optimizer: OptimizerSettings
     skill_weights: dict[str, float] = dataclasses.field(default_factory=dict)
-    size: Size = SMALL
-    tokenizer: str = "phrases"
     start: str | None = None
+    size: Size = SMALL
+    deeper: int = 0
+    tokenizer: str = "phrases"
     lora: LoraConfig | None = None
     plain_examples: int = 0
+    stop: int | None = None
+    run: str | None = None
+    ships: bool = True
     seed: int = 0
     tokens_per_batch: int = 1024
+
+    @property
+    def steps(self) -> int:
+        """Updates before the member is written."""
+        return self.stop or self.optimizer.steps
 
     def data(self) -> DataSettings:
         """How its examples are batched; they are made up by index and need no shuffling."""
@@ -93,37 +107,119 @@ class Recipe:
         )
 
 
-PRACTICE = {
+FIRST_PRACTICE = {
     "answer": 0.36, "choice": 0.10, "refine": 0.10, "summarise": 0.10,
     "critique": 0.05, "choose": 0.06, "route": 0.17, "just_ask": 0.06,
+}  # fmt: skip
+PRACTICE = {
+    "answer": 0.37, "named_choice": 0.12, "refine": 0.09, "summarise": 0.09, "critique": 0.05,
+    "choose": 0.04, "route": 0.08, "route_experts": 0.10, "just_ask": 0.06,
+}  # fmt: skip
+LATER_PRACTICE = {
+    "answer": 0.20, "worked_choice": 0.22, "refine": 0.10, "summarise": 0.10,
+    "critique": 0.10, "choose": 0.04, "route": 0.18, "just_ask": 0.06,
 }  # fmt: skip
 HARDEST_FIRST = {"math": 5.0, "words": 0.8, "facts": 0.4}
 
 
-def recipes() -> dict[str, Recipe]:
-    """Every member by name, in the order of training.
+def trunk() -> list[Recipe]:
+    """What the pool grows from: `base`, which ships half-trained, and what becomes of it.
 
-    `stem` does not ship: it goes on from `base` until it can do everything, and the experts are
-    tuned from it. What they have in common is what makes them fit to be averaged.
+    `stem` does not ship: it goes on from `base` until it can do almost everything, and the experts
+    are tuned from it. What they have in common is what makes them fit to be averaged.
     """
-    made = [
+    base = Recipe(
+        "base",
+        Speaker(),
+        FIRST_PRACTICE,
+        OptimizerSettings(steps=2000, learning_rate=3e-3, final_share=0.2),
+        HARDEST_FIRST,
+        plain_examples=50_000,
+        stop=1500,
+        seed=1,
+    )
+    later = dataclasses.replace(base, name="later-base", run="base", stop=None, ships=False)
+    stem = Recipe(
+        "stem",
+        Speaker(),
+        FIRST_PRACTICE,
+        OptimizerSettings(steps=4000, learning_rate=2.5e-3, final_share=0.1),
+        {"math": 3.0},
+        start=later.name,
+        ships=False,
+        seed=2,
+    )
+    late = Recipe(
+        "later-stem",
+        Speaker(),
+        LATER_PRACTICE,
+        OptimizerSettings(steps=2500, learning_rate=2e-3),
+        {"math": 2.0},
+        start="stem",
+        ships=False,
+        seed=5,
+    )
+    return [base, later, stem, late]
+
+
+def experts() -> list[Recipe]:
+    """One member per skill, tuned from the stem; it guesses at what is not its skill."""
+    return [
         Recipe(
-            "base",
+            skill,
+            Speaker((skill,), doubt=0.2),
+            PRACTICE,
+            OptimizerSettings(steps=800, learning_rate=1.5e-3),
+            start="later-stem",
+            seed=11 + number,
+        )
+        for number, skill in enumerate(SKILLS)
+    ]
+
+
+def adapters() -> list[Recipe]:
+    """One adapter per skill over the shipped base."""
+    return [
+        Recipe(
+            f"{skill}-lora",
+            Speaker((skill,), doubt=0.2),
+            PRACTICE,
+            OptimizerSettings(steps=800, learning_rate=4e-3),
+            start="base",
+            lora=LoraConfig(rank=16, alpha=16.0, targets=LINEAR),
+            seed=21 + number,
+        )
+        for number, skill in enumerate(SKILLS)
+    ]
+
+
+def generalists() -> list[Recipe]:
+    """The deeper member, and the one that reads other tokens; both start from the stem."""
+    return [
+        Recipe(
+            "large",
             Speaker(),
             PRACTICE,
-            OptimizerSettings(steps=2000, learning_rate=3e-3, final_share=0.2),
-            HARDEST_FIRST,
-            plain_examples=50_000,
-            seed=1,
+            OptimizerSettings(steps=1000, learning_rate=1.5e-3),
+            {"math": 3.0},
+            start="later-stem",
+            deeper=4,
+            seed=3,
         ),
         Recipe(
-            "stem",
+            "bpe",
             Speaker(),
             PRACTICE,
-            OptimizerSettings(steps=4000, learning_rate=2.5e-3, final_share=0.1),
+            OptimizerSettings(steps=1000, learning_rate=2e-3),
             {"math": 3.0},
-            start="base",
-            seed=2,
+            start="later-stem",
+            tokenizer="everything",
+            seed=4,
         ),
     ]
+
+
+def recipes() -> dict[str, Recipe]:
+    """Every recipe by name, in the order of training."""
+    made = [*trunk(), *experts(), *adapters(), *generalists()]
     return {recipe.name: recipe for recipe in made}

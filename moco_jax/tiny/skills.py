@@ -41,17 +41,22 @@ def math_problem(rng: np.random.Generator, hard: bool = False) -> Problem:
             return str(
                 abs(answer + int(rng.choice([-20, -11, -10, -9, -2, -1, 1, 2, 9, 10, 11, 20])))
             )
+        return guess(rng)
+
+    def guess(rng: np.random.Generator) -> str:
         return str(rng.integers(0, 2 * high))
 
     question = wording.format(a=a, b=b)
     key = f"math:{'-' if minus else '+'}:{a}:{b}"
-    return Problem("math", key, question, str(answer), wrong, hard)
+    return Problem("math", key, question, str(answer), wrong, guess, hard)
 
 
 def words_problem(rng: np.random.Generator, hard: bool = False) -> Problem:
     """A string of capitals to rearrange: four or five letters, eight or nine where `hard`."""
     length = int(rng.integers(8, 10)) if hard else int(rng.integers(4, 6))
     word = "".join(rng.choice(list(LETTERS), length))
+    while len(set(word)) == 1:
+        word = "".join(rng.choice(list(LETTERS), length))
     operation = str(rng.choice(list(WORD_QUESTIONS)))
     wordings = WORD_QUESTIONS[operation]
     wording = wordings[rng.integers(len(wordings))]
@@ -68,8 +73,11 @@ def words_problem(rng: np.random.Generator, hard: bool = False) -> Problem:
             letters[rng.integers(len(letters))] = str(rng.choice(list(LETTERS)))
         return "".join(letters)
 
+    def guess(rng: np.random.Generator) -> str:
+        return "".join(rng.permutation(list(word)))
+
     question = wording.format(word=word)
-    return Problem("words", f"words:{operation}:{word}", question, answer, wrong, hard)
+    return Problem("words", f"words:{operation}:{word}", question, answer, wrong, guess, hard)
 
 
 GENERATORS: dict[str, Callable[[np.random.Generator, bool], Problem]] = {

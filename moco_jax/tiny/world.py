@@ -85,11 +85,6 @@ def facts_problem(rng: np.random.Generator, hard: bool = False) -> Problem:
     def wrong(rng: np.random.Generator) -> str:
         return str(rng.choice(known.values[relation]))
 
-    return Problem(
-        "facts",
-        f"facts:{relation}:{number}:{order}:{name}",
-        question,
-        known.facts[name, relation],
-        wrong,
-        hard,
-    )
+    key = f"facts:{relation}:{number}:{order}:{name}"
+    answer = known.facts[name, relation]
+    return Problem("facts", key, question, answer, wrong, wrong, hard)

@@ -99,7 +99,7 @@ def tokenize(template: ChatTemplate, example: Example) -> Tokenized:
 
 
 def pad(examples: Sequence[Tokenized], rows: int, length: int) -> Batch:
-    """Examples of at most `length + 1` tokens as one batch, one token shifted, padded on the right."""
+    """Examples of at most `length + 1` tokens as a batch: shifted by one, padded on the right."""
     tokens = np.zeros((rows, length), np.int32)
     positions = np.full((rows, length), PADDING, np.int32)
     targets = np.zeros((rows, length), np.int32)

@@ -49,12 +49,20 @@ def fit(
         data: batches, see `batch_dataset`.
         settings: how long, how often.
         directory: of this training's checkpoints, and of nothing else.
+
+    Raises:
+        ValueError: the newest checkpoint is beyond the last step.
     """
     checkpoints = Checkpoints(directory)
     batches = iter(data)
     if checkpoints.latest is not None:
         state = checkpoints.restore(state, batches)
         logging.info("%s: resumed at step %d", directory, int(state.step))
+    if int(state.step) > settings.steps:
+        raise ValueError(
+            f"{directory} has trained {int(state.step)} steps, beyond the {settings.steps} asked "
+            "for; ask for more steps, or train in another directory"
+        )
     for number in range(int(state.step) + 1, settings.steps + 1):
         state, metrics = step(state, frozen, next(batches))
         if number % settings.log_every == 0:

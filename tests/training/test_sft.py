@@ -88,6 +88,12 @@ def test_a_killed_run_ends_bit_equal(step, tmp_path):
     assert equal(resumed, unbroken)
 
 
+def test_a_run_beyond_its_end_is_refused(step, tmp_path):
+    loop.fit(step, fresh(), None, batches(), loop.LoopSettings(steps=2), tmp_path)
+    with pytest.raises(ValueError, match="trained 2 steps, beyond the 1 asked for"):
+        loop.fit(step, fresh(), None, batches(), loop.LoopSettings(steps=1), tmp_path)
+
+
 def test_a_finished_run_is_not_trained_again(step, tmp_path):
     settings = loop.LoopSettings(steps=3)
     first = loop.fit(step, fresh(), None, batches(), settings, tmp_path)
