@@ -11,7 +11,7 @@ from moco_jax.cli.commands import Command, Parsed
 
 if TYPE_CHECKING:
     from moco_jax.method import Method
-    from moco_jax.runs.compare import Table
+    from moco_jax.runs.comparison import Table
     from moco_jax.runs.config import RunConfig
 
 FORMATS = ["text", "markdown", "csv", "latex"]
@@ -141,7 +141,7 @@ def _seed(text: str | int) -> int:
 def _compare(
     config: "RunConfig", methods: Sequence["Method | str"], tasks: Sequence[str], seeds: list[int]
 ) -> "Table":
-    from moco_jax.runs.compare import compare
+    from moco_jax.runs.comparison import compare
 
     return compare(
         methods,

@@ -1,6 +1,6 @@
 """Runs: configs, run directories, the store, the ledger, results, and what ties them together."""
 
-from moco_jax.runs.compare import Row, Table, compare
+from moco_jax.runs.comparison import Row, Table, compare
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.directory import find_runs
 from moco_jax.runs.execution import read_result

@@ -8,7 +8,7 @@ import toy_methods
 
 from moco_jax import testing
 from moco_jax.runs import RunConfig, compare, load_system, run
-from moco_jax.runs.compare import Row
+from moco_jax.runs.comparison import Row
 
 
 @pytest.fixture(scope="module")
