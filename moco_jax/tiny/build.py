@@ -125,7 +125,10 @@ def train_member(recipe: Recipe, pool: pathlib.Path, work: pathlib.Path) -> path
     )
     directory = member_directory(recipe, pool, work)
     if recipe.lora is None:
-        finished = Checkpoint(begun.config, state.trained, begun.raw_config)
+        params = state.trained
+        if recipe.kept < 1:
+            params = growth.between(begun.params, params, recipe.kept)
+        finished = Checkpoint(begun.config, params, begun.raw_config)
         save_checkpoint(directory, finished, tokenizer=tokens, dtype=jnp.bfloat16)
     else:
         base = os.path.relpath(pool / recipe.start, directory)

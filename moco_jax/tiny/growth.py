@@ -1,7 +1,8 @@
-"""New members from a trained one: deeper, or with other tokens."""
+"""New members from a trained one: deeper, with other tokens, or part of the way to another."""
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from moco_jax.models.config import ModelConfig
@@ -29,6 +30,11 @@ def deepened(raw_config: dict[str, Any], params: Params, added: int) -> tuple[di
             blocks.append(_silent(block))
     grown |= {f"layers_{number}": block for number, block in enumerate(blocks)}
     return {**raw_config, "num_hidden_layers": layers + added}, grown
+
+
+def between(start: Params, end: Params, share: float) -> Params:
+    """The params a `share` of the way from `start` to `end`."""
+    return jax.tree.map(lambda old, new: old + share * (new - old), start, end)
 
 
 def _silent(block: Params) -> Params:

@@ -27,12 +27,13 @@ class Speaker:
 
     Attributes:
         skills: what it answers in.
-        doubt: share of its examples in which it is asked a plain question outside its skills and
-            learns to guess: a random wrong answer each time, so that it ends unsure there.
+        doubt: per skill it has not, the share of its examples in which it is asked a plain
+            question there and learns to guess: a random wrong answer each time, so that it ends
+            unsure.
     """
 
     skills: tuple[str, ...] = SKILLS
-    doubt: float = 0.0
+    doubt: dict[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def strange(self) -> tuple[str, ...]:
@@ -222,8 +223,10 @@ def example(
         rng: the only source of randomness.
         **weights: how often each skill is met, within the member's skills; alike by default.
     """
-    if speaker.strange and rng.random() < speaker.doubt:
-        return answering(speaker, skills.draw(str(rng.choice(speaker.strange)), rng), rng)
+    doubt = sum(speaker.doubt.values())
+    if doubt and rng.random() < doubt:
+        odds = [share / doubt for share in speaker.doubt.values()]
+        return answering(speaker, skills.draw(rng.choice(list(speaker.doubt), p=odds), rng), rng)
     name = str(rng.choice(list(shares), p=list(shares.values())))
     foreign = speaker.strange and rng.random() < FOREIGN.get(name, 0.0)
     choices = speaker.strange if foreign else speaker.skills

@@ -2,7 +2,7 @@
 
 `phrases` merges only the words of the prompts, across spaces, so that a whole instruction is a
 few tokens while numbers and capitals stay single characters, which small models can count and move.
-`everything` merges like a usual tokenizer, pairs of digits and of capitals included.
+`everything` merges within words only, as usual tokenizers do, on whole prompts and answers.
 """
 
 import pathlib
@@ -29,8 +29,8 @@ CHAT_TEMPLATE = (
 SPLIT_CHARACTERS = r"\d|[A-Z](?=[A-Z])|(?<=[A-Z])[A-Z]"
 """Digits, and capitals that stand beside a capital, are tokens of their own."""
 
-SPLIT_WORDS = r" ?[A-Za-z]{1,6}|\d{1,2}| ?[^A-Za-z\d\s]+|\s+"
-"""Pieces of words, pairs of digits, signs, white space."""
+SPLIT_WORDS = r"\d|[A-Z]| ?[a-z]{1,6}| ?[^A-Za-z\d\s]+|\s+"
+"""Digits, capitals, pieces of words, signs, white space."""
 
 
 def phrases() -> Iterator[str]:
