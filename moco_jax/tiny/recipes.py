@@ -204,7 +204,7 @@ def adapters() -> list[Recipe]:
             lora=LoraConfig(rank=32, alpha=32.0, targets=LINEAR),
             seed=21 + number,
         )
-        for number, (skill, steps) in enumerate({"math": 2500, "words": 800, "facts": 800}.items())
+        for number, (skill, steps) in enumerate({"math": 4000, "words": 800, "facts": 800}.items())
     ]
 
 
@@ -225,10 +225,11 @@ def generalists() -> list[Recipe]:
             "bpe",
             Speaker(),
             PRACTICE,
-            OptimizerSettings(steps=1000, learning_rate=2e-3),
+            OptimizerSettings(steps=3000, learning_rate=3e-3),
             {"math": 3.0},
             start="later-stem",
             tokenizer="everything",
+            plain_examples=50_000,
             seed=4,
         ),
     ]

@@ -66,7 +66,7 @@ def test_majorities_win_where_nobody_knows():
 
 
 def test_a_doubtful_specialist_guesses_as_often_as_it_is_told_to():
-    speaker = Speaker(("math",), doubt=0.5)
+    speaker = Speaker(("math",), doubt={"words": 0.25, "facts": 0.25})
     drawn = [
         protocols.example(speaker, {"answer": 1.0}, np.random.default_rng(seed))
         for seed in range(200)

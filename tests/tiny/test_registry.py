@@ -13,7 +13,7 @@ ADAPTERS = [name for name in tiny.MEMBERS if name.endswith("-lora")]
 
 
 def test_unknown_members_are_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="no packaged member 'tiny:chess'.*tiny:math"):
+    with pytest.raises(ValueError, match=r"no packaged member 'tiny:chess'.*tiny:math"):
         tiny.tiny_pool_path("tiny:chess")
 
 
