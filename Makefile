@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := results/demo
+EXPERTS := tiny:math,tiny:words,tiny:facts
+# What each expert is good at, as `moco list members` says it.
+DESCRIPTIONS := ["good with numbers, sums and differences", "good with letters and spelling", \
+  "knows people, their homes, pets, drinks and crafts"]
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test parity lint format clean
@@ -15,7 +19,9 @@ help:
 	@echo "make clean   remove the virtual environment, caches and demo results"
 
 demo: $(VENV)/installed
-	$(BIN)/python -m experiments.demo --out=$(DEMO)
+	$(BIN)/moco compare --methods=all --tasks=tiny_mix --models=$(EXPERTS) --out=$(DEMO) \
+	  --html=$(DEMO)/report.html \
+	  --set 'api_prompt_routing.model_descriptions=$(DESCRIPTIONS)'
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m "not parity"

@@ -153,11 +153,10 @@ def headline(bench: Bench) -> str:
 
 
 def footnote(bench: Bench) -> str:
-    """What the pool does without collaborating, and where its ceiling is."""
+    """What the members do alone, and where the ceiling of the pool is."""
     best, bounds = bench.first.result.best_single.name, bench.ceiling
-    score = np.mean(bench.single_scores[best])
+    alone = [f"{name} {np.mean(scores):.3f}" for name, scores in bench.single_scores.items()]
     return (
-        f"best single {score:.3f} ({best}, chosen on dev); in hindsight "
-        f"{bounds.hindsight_score:.3f} ({bounds.hindsight}); some member solves {bounds.some:.1%} "
-        f"of the items, every member {bounds.all:.1%}"
+        f"{bench.first.result.task}, members alone: {', '.join(alone)}; best single on dev: {best}; "
+        f"some member solves {bounds.some:.1%} of the items, every member {bounds.all:.1%}"
     )

@@ -1,5 +1,6 @@
 """`moco compare`: methods, seeds and tasks in one table."""
 
+import pathlib
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from moco_jax.cli import environment, settings
 from moco_jax.cli.commands import Command, Parsed
 
 if TYPE_CHECKING:
+    from moco_jax.analysis.benches import Bench
     from moco_jax.method import Method
     from moco_jax.runs.comparison import Table
     from moco_jax.runs.config import RunConfig
@@ -20,6 +22,22 @@ FORMATS = ["text", "markdown", "csv", "latex"]
 def define_format(values: flags.FlagValues) -> None:
     """The flag that says how a table is written."""
     flags.DEFINE_enum("format", "text", FORMATS, "of the table (default text)", flag_values=values)
+
+
+def define_html(values: flags.FlagValues) -> None:
+    """The flag that asks for a report to look at."""
+    flags.DEFINE_string(
+        "html", None, "write a report to look at into this file", flag_values=values
+    )
+
+
+def write_html(benches: "Sequence[Bench]", file: str, title: str) -> str:
+    """Writes a report; the sentence that says where."""
+    from moco_jax.analysis.report import write_report
+
+    path = pathlib.Path(file)
+    write_report(benches, path, title)
+    return f"report: {path} ({path.stat().st_size // 1000:,} kB)"
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -37,6 +55,7 @@ def _define(values: flags.FlagValues) -> None:
         "set"
     ].help = "sampling as NAME=VALUE, a method's own setting as METHOD.NAME=VALUE; may be repeated"
     define_format(values)
+    define_html(values)
     environment.define(values)
 
 
@@ -62,8 +81,11 @@ def _run(parsed: Parsed, words: Sequence[str]) -> int:
         f"{' + '.join(config.models)}, on {environment.devices()}, into {config.out}"
     )
     table = _compare(config, methods, tasks, seeds)
-    _show(table, missing, parsed["format"])
-    _say(f"all answers, side by side: moco report {config.out} --html=report.html")
+    benches = _show(table, missing, parsed["format"])
+    if parsed["html"]:
+        _say(write_html(benches, parsed["html"], pathlib.Path(config.out).resolve().name))
+    else:
+        _say(f"all answers, side by side: moco report {config.out} --html=report.html")
     return 0
 
 
@@ -158,7 +180,8 @@ def _compare(
     )
 
 
-def _show(table: "Table", missing: Mapping[str, str], form: str) -> None:
+def _show(table: "Table", missing: Mapping[str, str], form: str) -> "list[Bench]":
+    """Prints the table; the benches it shows."""
     from moco_jax.analysis import summary
     from moco_jax.analysis.benches import sort_out
     from moco_jax.analysis.load import load_run
@@ -167,8 +190,10 @@ def _show(table: "Table", missing: Mapping[str, str], form: str) -> None:
     not_run = [summary.NotRun(row.task, row.method, row.reason) for row in table.rows if row.reason]
     for task in dict.fromkeys(row.task for row in table.rows):
         not_run += [summary.NotRun(task, method, reason) for method, reason in missing.items()]
-    print(summary.render(sort_out(runs), form, not_run))
-    _say(summary.LEGEND)
+    benches = sort_out(runs)
+    print(summary.render(benches, form, not_run))
+    _say("\n".join([*map(summary.footnote, benches), summary.LEGEND]))
+    return benches
 
 
 def _say(text: str) -> None:

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from absl import flags
 
 from moco_jax.cli.commands import Command, Parsed
-from moco_jax.cli.compare import define_format
+from moco_jax.cli.compare import define_format, define_html, write_html
 
 
 def _define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string(
-        "html", None, "write a report to look at into this file", flag_values=values
-    )
+    define_html(values)
     flags.DEFINE_string("title", None, "of the report (default: the folder)", flag_values=values)
     define_format(values)
 
@@ -23,7 +21,6 @@ def _run(parsed: Parsed, words: Sequence[str]) -> int:
     from moco_jax.analysis import summary
     from moco_jax.analysis.benches import sort_out
     from moco_jax.analysis.load import load_runs
-    from moco_jax.analysis.report import write_report
     from moco_jax.analysis.tables import printable
 
     folder = pathlib.Path(words[0])
@@ -37,10 +34,9 @@ def _run(parsed: Parsed, words: Sequence[str]) -> int:
     else:
         print(summary.render(benches, parsed["format"]))
     if parsed["html"]:
-        path = pathlib.Path(parsed["html"])
-        write_report(benches, path, parsed["title"] or folder.resolve().name)
+        said = write_html(benches, parsed["html"], parsed["title"] or folder.resolve().name)
         if parsed["format"] == "text":
-            print(f"report: {path} ({path.stat().st_size // 1000:,} kB)")
+            print(said)
     return 0
 
 

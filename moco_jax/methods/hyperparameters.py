@@ -34,7 +34,8 @@ def build(method: type[Method], hyperparameters: Mapping[str, Any]) -> Method:
     if missing:
         raise HyperparameterError(
             f"{method.name} needs {', '.join(missing)}; give it with --set {missing[0]}=VALUE "
-            "or in the config's hyperparameters"
+            f"(in a comparison, {method.name}.{missing[0]}=VALUE) or in the config's "
+            "hyperparameters"
         )
     hints = typing.get_type_hints(method)
     values = {
