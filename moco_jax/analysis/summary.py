@@ -157,6 +157,6 @@ def footnote(bench: Bench) -> str:
     best, bounds = bench.first.result.best_single.name, bench.ceiling
     alone = [f"{name} {np.mean(scores):.3f}" for name, scores in bench.single_scores.items()]
     return (
-        f"{bench.first.result.task}, members alone: {', '.join(alone)}; best single on dev: {best}; "
-        f"some member solves {bounds.some:.1%} of the items, every member {bounds.all:.1%}"
+        f"{bench.first.result.task}, members alone: {', '.join(alone)}; best single on dev: "
+        f"{best}; some member solves {bounds.some:.1%} of the items, every member {bounds.all:.1%}"
     )
