@@ -56,7 +56,8 @@ def build_task(name: str) -> dict[str, Any]:
     kind, make = KINDS[name]
     rng = np.random.default_rng(SEED)
     content: dict[str, Any] = {"name": name, "task_type": kind}
-    for split, count in (("dev", DEV_PER_SKILL), ("test", TEST_PER_SKILL[name])):
+    sizes: dict[Split, int] = {"dev": DEV_PER_SKILL, "test": TEST_PER_SKILL[name]}
+    for split, count in sizes.items():
         columns = [distinct(skill, count, split, rng) for skill in SKILLS]
         for column in columns:
             rng.shuffle(column)

@@ -3,6 +3,7 @@
 import functools
 import os
 import pathlib
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -106,9 +107,10 @@ def train_member(recipe: Recipe, pool: pathlib.Path, work: pathlib.Path) -> path
     template = ChatTemplate(load_tokenizer(tokens))
     begun = origin(recipe, pool, work)
     optimizer = recipe.optimizer.optimizer()
-    if recipe.lora is None:
-        loss, trained, frozen = sft.full_loss(begun.config), begun.params, None
-    else:
+    loss = sft.full_loss(begun.config)
+    trained: Any = begun.params
+    frozen: Any = None
+    if recipe.lora is not None:
         loss = sft.adapted_loss(begun.config, lora.merge_adapter)
         trained = lora.init_adapter(begun.params, recipe.lora, jax.random.key(recipe.seed))
         frozen = begun.params
@@ -131,7 +133,7 @@ def train_member(recipe: Recipe, pool: pathlib.Path, work: pathlib.Path) -> path
         finished = Checkpoint(begun.config, params, begun.raw_config)
         save_checkpoint(directory, finished, tokenizer=tokens, dtype=jnp.bfloat16)
     else:
-        base = os.path.relpath(pool / recipe.start, directory)
+        base = os.path.relpath(pool / str(recipe.start), directory)
         lora.save_adapter(directory, state.trained, base, dtype=jnp.bfloat16)
     logging.info("wrote %s", directory)
     return directory

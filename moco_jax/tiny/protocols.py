@@ -225,8 +225,9 @@ def example(
     """
     doubt = sum(speaker.doubt.values())
     if doubt and rng.random() < doubt:
-        odds = [share / doubt for share in speaker.doubt.values()]
-        return answering(speaker, skills.draw(rng.choice(list(speaker.doubt), p=odds), rng), rng)
+        doubts = [share / doubt for share in speaker.doubt.values()]
+        foreign_skill = str(rng.choice(list(speaker.doubt), p=doubts))
+        return answering(speaker, skills.draw(foreign_skill, rng), rng)
     name = str(rng.choice(list(shares), p=list(shares.values())))
     foreign = speaker.strange and rng.random() < FOREIGN.get(name, 0.0)
     choices = speaker.strange if foreign else speaker.skills

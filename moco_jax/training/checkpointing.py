@@ -1,20 +1,27 @@
 """Where training stands on disk: the state and the place in the data, in one orbax checkpoint."""
 
-import json
 import pathlib
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
 
+class Resumable(Protocol):
+    """A data iterator whose place can be saved, such as grain's."""
+
+    def get_state(self) -> Any:
+        """Where it stands."""
+
+    def set_state(self, state: Any) -> None:
+        """Puts it where `get_state` said."""
+
+
 class Checkpoints:
     """Saves and restores (state, data iterator) pairs under one directory.
 
-    The data iterator is any with grain's `get_state` and `set_state`. A save is atomic: a process
-    killed in the middle of one finds the one before.
+    A save is atomic: a process killed in the middle of one finds the one before.
     """
 
     def __init__(self, directory: str | pathlib.Path, keep: int = 2):
@@ -28,7 +35,7 @@ class Checkpoints:
         """Step of the newest checkpoint, None where there is none."""
         return self._manager.latest_step()
 
-    def save(self, step: int, state: Any, data: Iterator) -> None:
+    def save(self, step: int, state: Any, data: Resumable) -> None:
         """Writes a checkpoint and waits for it."""
         self._manager.save(
             step,
@@ -39,7 +46,7 @@ class Checkpoints:
         )
         self._manager.wait_until_finished()
 
-    def restore(self, state: Any, data: Iterator) -> Any:
+    def restore(self, state: Any, data: Resumable) -> Any:
         """The newest state, bit for bit; `data` is put where it stood.
 
         Args:
@@ -53,7 +60,7 @@ class Checkpoints:
                 state=ocp.args.StandardRestore(shapes), data=ocp.args.JsonRestore()
             ),
         )
-        data.set_state(_unpack(found["data"]["iterator"]))
+        data.set_state(found["data"]["iterator"])
         return found["state"]
 
     def close(self) -> None:
@@ -62,12 +69,5 @@ class Checkpoints:
 
 
 def _pack(state: Any) -> Any:
-    """A grain iterator's state as JSON: bytes (already JSON) or a tree of numbers."""
-    if isinstance(state, bytes):
-        return json.loads(state.decode())
+    """A grain iterator's state, a tree of numbers, as JSON values."""
     return jax.tree.map(lambda leaf: leaf.item() if isinstance(leaf, np.generic) else leaf, state)
-
-
-def _unpack(state: Any) -> Any:
-    """What `_pack` was given."""
-    return state

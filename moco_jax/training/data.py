@@ -14,6 +14,9 @@ import numpy as np
 
 from moco_jax.models.tokenizer import ChatTemplate
 
+Array = Any
+"""A numpy array on its way to the device, a traced one inside the step."""
+
 PADDING = -1  # Position of a token that is nothing.
 
 
@@ -61,10 +64,10 @@ class Batch(NamedTuple):
         weights: f32[B, S], 1 where the target belongs to the answer.
     """
 
-    tokens: np.ndarray
-    positions: np.ndarray
-    targets: np.ndarray
-    weights: np.ndarray
+    tokens: Array
+    positions: Array
+    targets: Array
+    weights: Array
 
 
 @dataclasses.dataclass(frozen=True)
