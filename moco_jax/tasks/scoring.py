@@ -26,13 +26,16 @@ def score_items(
         One score per item, in order.
 
     Raises:
-        ValueError: the three lengths differ, or a kind has no scorer.
+        ValueError: the three lengths differ, a kind has no scorer, or its scorer needs what is missing
+            here.
     """
     if not len(items) == len(golds) == len(outputs):
         raise ValueError(
             f"{len(items)} items, {len(golds)} golds and {len(outputs)} outputs: scoring needs "
             "one gold and one output per item, in the same order"
         )
+    for kind in {item.kind for item in items}:
+        scorer_for(kind).ready()
     rows = zip(items, golds, outputs, strict=True)
     return _all_or_nothing(items, [_score_one(item, gold, text) for item, gold, text in rows])
 

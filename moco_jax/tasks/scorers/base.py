@@ -1,4 +1,4 @@
-"""What a scorer is: four pure functions and no state."""
+"""What a scorer is: a few pure functions and no state."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +22,10 @@ class Content:
     gold: Gold | None
 
 
+def always_ready() -> None:
+    """Scoring needs nothing beyond the library."""
+
+
 @dataclass(frozen=True)
 class Scorer:
     """How one kind of task is read and judged.
@@ -32,9 +36,11 @@ class Scorer:
             takes time linear in the output.
         canonical: (item, extracted answer) to one spelling per value, for voting.
         compare: (item, gold, extracted answer) to a value between 0 and 1.
+        ready: raises a ValueError that names what scoring needs and this machine lacks.
     """
 
     read: Callable[[Mapping[str, Any]], Content]
     extract: Callable[[Item, str], str | None]
     canonical: Callable[[Item, str], str]
     compare: Callable[[Item, Gold, str], float]
+    ready: Callable[[], None] = always_ready
