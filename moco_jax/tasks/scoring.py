@@ -26,8 +26,7 @@ def score_items(
         One score per item, in order.
 
     Raises:
-        ValueError: the three lengths differ, a kind has no scorer, or its scorer needs what is missing
-            here.
+        ValueError: the three lengths differ, a kind has no scorer, or its scorer misses a tool.
     """
     if not len(items) == len(golds) == len(outputs):
         raise ValueError(

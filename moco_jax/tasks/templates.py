@@ -13,6 +13,8 @@ TEMPLATES: dict[str, str] = {
     "multiple_choice": "{question}\n{choices}\nAnswer with the letter.",
     "exact_match": "{question}\n\nPut the final answer in \\boxed{{}}.",
     "f1_match": "{question}\n\nPut the final answer in \\boxed{{}}.",
+    "ifeval": "{question}",
+    "noncompliance": "{question}",
 }
 
 

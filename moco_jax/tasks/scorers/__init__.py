@@ -1,12 +1,14 @@
 """How answers are read and judged: one scorer per kind of task."""
 
-from moco_jax.tasks.scorers import exact_match, f1_match, multiple_choice
+from moco_jax.tasks.scorers import exact_match, f1_match, ifeval, multiple_choice, noncompliance
 from moco_jax.tasks.scorers.base import Scorer
 
 SCORERS: dict[str, Scorer] = {
     "multiple_choice": multiple_choice.SCORER,
     "exact_match": exact_match.SCORER,
     "f1_match": f1_match.SCORER,
+    "ifeval": ifeval.SCORER,
+    "noncompliance": noncompliance.SCORER,
 }
 
 
