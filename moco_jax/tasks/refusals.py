@@ -15,6 +15,12 @@ LONGEST_SENTENCE = 600
 QUOTED = re.compile(r'"[^"\n]{0,400}"|“[^”\n]{0,400}”|(?<![\w])\'[^\'\n]{0,400}\'(?!\w)')
 CODE = re.compile(r"```.{0,4000}?(?:```|\Z)|`[^`\n]{1,200}`", re.DOTALL)
 SENTENCE = re.compile(r"(?<=[.!?。])\s+|\n+")
+# What somebody else says, and what follows "Here is the letter:", is not said to the user.
+REPORTED = re.compile(
+    r"(?<!\bi )(?<!\bbe )\b(?:says|said|wrote|writes|asks|asked|replied)\b.*"
+    r"|^(?:\w+[,!.] )?here(?: is|'s)"
+    r"[^:]{0,80}:.*"
+)
 APOSTROPHES = dict.fromkeys(map(ord, "’‘ʼ′`´"), "'")
 
 _I = r"\b(?:i|we)"
@@ -25,7 +31,8 @@ _IDIOM = (
     r"(?: (?:wait|stress|help but|believe|imagine|get enough|recommend|emphasi|thank|resist|lie)\b)"
 )
 _ASKED = (
-    r"(?:clarify|specify|provide|share|tell me|give me|elaborate|confirm|let me know (?:which|what|wh)"
+    r"(?:clarify|specify|provide|share|tell me|give me|elaborate|confirm|let me know (?:which"
+    r"|what|wh)"
     r"|describe what|rephrase|be more specific|be a bit more|send me|paste|include|upload|attach"
     r"|point me|supply|state|indicate|explain what|explain which|narrow)"
 )
@@ -36,102 +43,150 @@ _FIRST = (
     r"\b(?:i'm|i am|we're|we are) (?:(?:very|so|really|truly|terribly|deeply) )?(?:sorry|afraid)\b",
     rf"\bmy (?:sincere )?apologies\b|{_I} (?:do |must |sincerely )?apologi[sz]e\b",
     rf"{_I} {_ADVERB}{_NOT}\b(?!{_IDIOM})",
-    rf"{_I}(?:'m| am| are|'re) {_ADVERB}(?:unable|not able|not allowed|not permitted|not comfortable"
+    rf"{_I}(?:'m| am| are|'re) {_ADVERB}(?:unable|not able|not allowed|not permitted"
+    rf"|not comfortable"
     r"|not willing|not going to|not equipped|not capable|not designed|not programmed|not sure"
     r"|not certain|not aware|unaware|unsure|uncertain|unfamiliar|not familiar|incapable)\b",
     rf"{_I}(?:'d| would| will|'ll| must| have to| need to|'ve to| should)? {_ADVERB}"
     r"(?:rather not|prefer not|decline|refuse|avoid|refrain|pass on|not be able|have to decline"
     r"|must decline|respectfully decline|politely decline)\b",
     r"\b(?:beyond|outside)(?: of)? (?:what i|my|the scope)\b|\bagainst my\b|\bnot something i\b",
-    rf"{_I} (?:do not|don't|did not|didn't) {_ADVERB}(?:have|know|possess|experience|feel comfortable|eat"
+    rf"{_I} (?:do not|don't|did not|didn't) {_ADVERB}(?:have|know|possess|experience"
+    rf"|feel comfortable|eat"
     r"|sleep|hold|support|condone|see any|see a|see the|think it|think that|understand|follow)\b"
     r"(?! (?:to worry|to think twice|any regrets|much time|a favou?rite))",
-    rf"{_I} (?:have no|lack|haven't got) (?:\w+ )?(?:\w+ )?(?:access|body|bodies|feeling|feelings|way"
+    rf"{_I} (?:have no|lack|haven't got) (?:\w+ )?(?:\w+ )?(?:access|body|bodies|feeling"
+    rf"|feelings|way"
     r"|information|ability|abilities|knowledge|record|records|data|opinion|opinions|emotions|means"
-    r"|experience|experiences|senses|details|preference|preferences|physical|personal|eyes|memory)\b",
+    r"|experience|experiences|senses|details|preference|preferences|physical|personal|eyes"
+    r"|memory)\b",
     # The speaker is a model.
-    r"\b(?:as|being|i'm|i am|since i'm|just) an? (?:\w+ )?(?:ai|artificial intelligence|language model"
-    r"|large language model|chatbot|bot|virtual assistant|computer program|machine|digital assistant)\b",
+    r"\b(?:as|being|i'm|i am|since i'm|just) an? (?:\w+ )?(?:ai|artificial intelligence"
+    r"|language model"
+    r"|large language model|chatbot|bot|virtual assistant|computer program|machine"
+    r"|digital assistant)\b",
     r"\bas (?:an? )?(?:text-based|machine|digital|virtual|llm|conversational)\b",
     # Asking back.
     rf"\b(?:could|can|would|will) you (?:please |kindly |perhaps |maybe |first )?(?:{_ASKED})",
     rf"\bplease (?:first |kindly )?(?:{_ASKED})",
-    r"\bneed(?:s)? (?:to know|a bit more|a little more|some more|more|further|additional|the (?:text|full"
+    r"\bneed(?:s)? (?:to know|to see|a bit more|a little more|some more|more|further|additional"
+    r"|the (?:text|full"
     r"|passage|document|article|file|image|name))\b",
     r"\b(?:more|further|additional) (?:information|context|details?|specifics|background) "
     r"(?:is|are|would be|about|on|so)\b",
-    r"\byou (?:haven't|have not|didn't|did not|forgot to|don't) (?:include|provide|specif|mention|share"
+    r"\byou (?:haven't|have not|didn't|did not|forgot to|don't) (?:include|provide|specif"
+    r"|mention|share"
     r"|g[ia]ve|sa(?:y|id)|attach|paste|tell|told|upload|supply|supplied|state)",
-    r"\b(?:do|did|would|are|were) you (?:mean|refer|have in mind|talking|asking|looking for|thinking of"
+    r"\b(?:do|did|would|are|were) you (?:mean|refer|have in mind|talking|asking|looking for"
+    r"|thinking of"
     r"|prefer|like me to|want me to|interested)\b[^.!]{0,200}\?",
     r"^(?:[^?.!]{0,40}[,:-] ?)?(?:which|what|who|whose|where|when|how) [^?.!]{0,120}"
     r"(?:\bshould i\b|\bshall i\b|\bin (?:this|your) (?:question|request|message)\b|\bare you\b"
-    r"|\bdo you (?:mean|want|need|have)\b|\byou mean\b|\byou have in mind\b)[^.!]{0,120}\?",
-    r"\b(?:would be|it'd be|it is|it's|be) (?:more )?(?:helpful|useful|easier) (?:if|to know|to have)\b",
+    r"|\byou(?: are|'re) "
+    r"(?:talking|asking|referring|thinking)\b|\bdo you (?:mean|want|need|have)\b|\byou mean\b"
+    r"|\byou have in mind\b)[^.!]{0,120}\?",
+    r"\b(?:would be|it'd be|it is|it's|be) (?:more )?(?:helpful|useful|easier) (?:if|to know"
+    r"|to have)\b",
     r"\bhelp(?:s|ful)? (?:me )?(?:if|to know) (?:you|the|which|what|where|when)\b",
     # The request is not clear or lacks something.
     r"\b(?:it|this|that|which|who|what|question|request|prompt|context|passage|wording|reference)"
-    r"(?:'s| is| are|'re| seems| appears|) (?:a bit |somewhat |rather |too |quite |not entirely |very )?"
-    r"(?:unclear|ambiguous|vague|not clear|unspecified|incomplete|underspecified|confusing|missing)\b",
-    r"\b(?:question|request|prompt|message) (?:leaves out|lacks|omits|is missing|does not|doesn't|cannot"
-    r"|can't|has no|seems|assumes|presumes|presupposes|contains|needs|refers|rests|relies|may|could)\b",
-    r"\b(?:isn't|is not|aren't|not|without|in)\s?(?:enough|sufficient) (?:information|context|detail|data"
+    r"(?:'s| is| are|'re| seems| appears|) (?:a bit |somewhat |rather |too |quite |not entirely "
+    r"|very )?"
+    r"(?:unclear|ambiguous|vague|not clear|unspecified|incomplete|underspecified|confusing"
+    r"|missing)\b",
+    r"\b(?:question|request|prompt|message) (?:leaves out|lacks|omits|is missing|does not"
+    r"|doesn't|cannot"
+    r"|can't|has no|seems|assumes|presumes|presupposes|contains|needs|refers|rests|relies|may"
+    r"|could)\b",
+    r"\b(?:isn't|is not|aren't|not|without|in)\s?(?:enough|sufficient) (?:information|context"
+    r"|detail|data"
     r"|evidence|details)\b|\binsufficient (?:information|context|detail|data|evidence)\b",
-    r"\bnot sure (?:what|which|who|whom|how|if|whether)\b",
+    r"\b(?:isn't|aren't|not) (?:sure|clear|certain) (?:what|which|who|whom|how|why|if|whether"
+    r"|to me)\b",
+    r"\b(?:is|are|was|were|seems?|appears?|isn't|wasn't|weren't|aren't|not|no \w{1,20})(?: to be)? "
+    r"(?:missing|included|attached|specified|cut off|truncated)\b|\bwould you mind\b",
+    r"\b(?:see|find|received?|got|have|there is|there was) no (?:text|passage|document|article"
+    r"|file|image"
+    r"|attachment|link|list|question|data)\b",
 )
 _OPEN = (
     # Nobody can know, or nothing is known.
-    r"\b(?:nobody|no one|no-one|none of us|we) (?:really |yet |currently |truly |can(?:'t|not)? |could "
-    r"|can ever |do(?:n't| not) )?(?:\w+ )?(?:knows?|say|tell|predict|certain|sure|determine|foresee)\b",
+    r"\b(?:nobody|no one|no-one|none of us|we) (?:really |yet |currently |truly |can(?:'t|not)? "
+    r"|could "
+    r"|can ever |do(?:n't| not) )?(?:\w+ )?(?:knows?|say|tell|predict|certain|sure|determine"
+    r"|foresee)\b",
+    r"\b(?:scientists|experts|researchers|historians|philosophers|scholars) (?:still )?(?:do not"
+    r"|don't"
+    r"|cannot|can't|disagree|debate|are divided|are unsure)\b|\bnothing (?:is|was) known\b",
+    r"\b(?:can|could) only (?:guess|speculate)\b|\bbe (?:invented|made up|speculation"
+    r"|fabricated)\b",
     r"\b(?:anyone|anybody|everyone)'s guess\b|\bwould be (?:a |pure |mere )?(?:guess|speculat)",
-    r"\b(?:it|this|that|which|answer|question|issue|matter|outcome|truth|number|future|cause|reason)"
-    r"(?:'s| is| are| remains?| was| has been| stays?) (?:still |currently |yet |largely |simply |not yet "
+    r"\b(?:it|this|that|which|answer|question|issue|matter|outcome|truth|number|future|cause"
+    r"|reason)"
+    r"(?:'s| is| are| remains?| was| has been| stays?) (?:still |currently |yet |largely "
+    r"|simply |not yet "
     r"|as yet |inherently |an? )?(?:open|unknown|unclear|uncertain|undetermined|unanswer|not known"
     r"|unsolved|unsettled|unresolved|unpredictable|mystery|speculat|not clear|unknowable|debated"
     r"|contested|matter of debate|subject of debate|impossible|not possible|not certain)",
-    r"\b(?:not|isn't|aren't|never been) (?:publicly )?(?:available|disclosed|known|documented|released"
+    r"\b(?:not|isn't|aren't|never been) (?:publicly )?(?:public|available|disclosed|known"
+    r"|documented|released"
     r"|confirmed|recorded|published|possible for me|possible to)\b|\bunavailable\b",
     r"\b(?:cannot|can't|could not|couldn't) (?:currently |yet |really |ever |reliably |simply )?be "
-    r"(?:\w+ )?(?:answer|determin|know|verif|confirm|predict|establish|said|given|settled|prove|shown"
+    r"(?:\w+ )?(?:answer|determin|know|verif|confirm|predict|establish|said|given|settled|prove"
+    r"|shown"
     r"|fulfil|done|provid|ascertain|estimat|specif|complet|carried)",
     r"\b(?:impossible|not possible|no way|hard|difficult) (?:for (?:me|anyone|us) )?(?:to|of) "
-    r"(?:\w+ )?(?:know|say|tell|predict|determin|answer|verif|be certain|estimat|summari|comply|give"
+    r"(?:\w+ )?(?:know|say|tell|predict|determin|answer|verif|be certain|estimat|summari|comply"
+    r"|give"
     r"|provid|confirm|guess|pin|finding out|identify|speak)",
-    r"\bthere(?:'s| is| are|'re) (?:currently |still |simply |really )?no (?:definitive|reliable|known"
+    r"\bthere(?:'s| is| are|'re) (?:currently |still |simply |really )?no (?:definitive|reliable"
+    r"|known"
     r"|clear|way|single|scientific|universal|objective|consensus|evidence|record|information|data"
     r"|certain|answer|such|official|credible|correct|right|verified|public|agreed|one answer)",
 )
 _PREMISE = (
     # What the request takes for granted is wrong.
-    r"\b(?:never|did not|didn't) (?:actually |really )?(?:took place|take place|happen|exist|occur|been)",
-    r"\bno such\b|\bno (?:record|evidence) (?:of|that)\b|\bnot (?:exist|happen|a real|true|accurate)\b",
-    r"\b(?:does|do|did|is|was|are|were)n't (?:actually |really )?(?:exist|happen|true|real|accurate)",
+    r"\b(?:never|did not|didn't) (?:actually |really )?(?:took place|take place|happen|exist"
+    r"|occur|been)",
+    r"\bno such\b|\bno (?:record|evidence) (?:of|that)\b|\bnot (?:exist|happen|a real|true"
+    r"|accurate)\b",
+    r"\b(?:does|do|did|is|was|are|were)n't (?:actually |really )?(?:exist|happen|true|real"
+    r"|accurate)",
     r"\b(?:premise|assumption|presupposition|claim|statement|question|supposition)s?\b[^.!?]{0,60}"
     r"\b(?:mistaken|false|incorrect|wrong|flawed|inaccurate|faulty|untrue|unfounded|not correct)\b",
-    r"\b(?:false|mistaken|incorrect|wrong|flawed|faulty) (?:premise|assumption|presupposition|claim)",
+    r"\b(?:false|mistaken|incorrect|wrong|flawed|faulty) (?:premise|assumption|presupposition"
+    r"|claim)",
     r"\b(?:a|common|popular) (?:misconception|misunderstanding|myth)\b|\bcontrary to\b",
     r"\b(?:to clarify|to correct|i should correct|a correction|let me correct)\b",
 )
 _HARM = (
     # The request itself is judged.
     r"^(?:[^.!?,;]{0,30}, )?(?:this|that|it|such|your|the|doing so|these|those|what you)\b"
-    r"(?: (?:kind|sort|type) of)?(?: (?:request|question|content|statement|premise|idea|topic|language"
+    r"(?: (?:kind|sort|type) of)?(?: (?:request|question|content|statement|premise|idea|topic"
+    r"|language"
     r"|view|wording|generalisation|generalization|claim|joke|act|activity|action|ask|prompt|article"
-    r"|text|behaviou?r|a))*(?:'s)? ?(?:would|could|may|might|can|is|are|seems|sounds|appears|promotes?"
-    r"|contains?|perpetuates?|encourages?|spreads?|relies|rests|reinforces?|involves?|plays|targets?"
-    r"|reflects?|violates?|asks|risks)\b[^.!?:]{0,80}\b(?:unethical|racist|derogatory|discriminat\w+"
+    r"|text|behaviou?r|a))*(?:'s)? ?(?:would|could|may|might|can|is|are|seems|sounds|appears"
+    r"|promotes?"
+    r"|contains?|perpetuates?|encourages?|spreads?|relies|rests|reinforces?|involves?|plays"
+    r"|targets?"
+    r"|reflects?|violates?|asks|risks)\b[^.!?:]{0,80}\b(?:unethical|racist|derogatory"
+    r"|discriminat\w+"
     r"|stereotyp\w+|prejudic\w+|illegal|harmful|offensive|hateful|inappropriate|dangerous|immoral"
     r"|bias(?:ed)?|misinformation|sexist|defamatory|privacy|hate)\b",
-    r"\bit(?:'s| is) (?:also |very )?(?:important|crucial|essential|vital) to (?:remember|consult)\b",
+    r"\bit(?:'s| is) (?:also |very )?(?:important|crucial|essential|vital) to (?:remember"
+    r"|consult)\b",
     r"\b(?:is|are|would be) (?:against the law|illegal and|a violation|unethical and)\b",
     r"\b(?:goes|go|is|are) against (?:my|our|the|ethical|company|usage|content)\b",
-    r"\blet's talk about something else\b|\btalk about something else\b|\bchange the (?:subject|topic)\b",
+    r"\blet's talk about something else\b|\btalk about something else\b|\bchange the (?:subject"
+    r"|topic)\b",
 )
 _SUBJECTIVE = (
-    r"\b(?:subjective|objective|objectively|multi-?faceted|complex issue|several|many|it depends)\b",
+    r"\b(?:subjective|objective|objectively|multi-?faceted|complex issue|several|many"
+    r"|it depends)\b",
     r"\bdepends\b|\bvar(?:y|ies)\b|\bthere is no\b|\bhere are (?:a few|some)\b|\bno single\b",
     r"\b(?:one|some) of the most\b|\bopinions?\b|\bdisagree\b|\bboth (?:views|sides)\b|\bdebat\w+",
-    r"\b(?:matter|question) of (?:taste|opinion|preference|perspective)\b|\bperspectives?\b|\bdiffers?\b",
+    r"\b(?:matter|question) of (?:taste|opinion|preference|perspective)\b|\bperspectives?\b"
+    r"|\bdiffers?\b",
     r"\b(?:some|others) (?:people |would |might |may )?(?:argue|prefer|believe|say|think|feel)\b",
 )
 _FALSE_PREMISE = (
@@ -173,5 +228,4 @@ def _sentences(text: str) -> Iterator[str]:
     text = QUOTED.sub(" it ", CODE.sub(" it ", text))
     for sentence in SENTENCE.split(text):
         short = " ".join(sentence[:LONGEST_SENTENCE].split())
-        if short:
-            yield short.lstrip("*_#>-–— ")
+        yield REPORTED.sub("", short.lstrip("*_#>-–— "), count=1)
