@@ -21,6 +21,9 @@ REQUIRES = [
 EXTRAS = {
     "cuda": ["jax[cuda13]>=0.10"],
     "tpu": ["jax[tpu]>=0.10"],
+    "chem": ["rdkit>=2025.3"],
+    "language": ["py3langid>=0.3"],
+    "math": ["math-verify>=0.8"],
     "test": ["hypothesis>=6.100", "pytest>=8.0"],
     "lint": ["import-linter>=2.0", "mypy>=1.15", "ruff>=0.12"],
     "parity": ["peft>=0.17", "torch==2.13.0"],

@@ -13,8 +13,10 @@ TEMPLATES: dict[str, str] = {
     "multiple_choice": "{question}\n{choices}\nAnswer with the letter.",
     "exact_match": "{question}\n\nPut the final answer in \\boxed{{}}.",
     "f1_match": "{question}\n\nPut the final answer in \\boxed{{}}.",
+    "gene_ranking": "{question}",
     "ifeval": "{question}",
     "noncompliance": "{question}",
+    "smdd": "{question}",
 }
 
 

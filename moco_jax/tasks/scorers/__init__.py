@@ -1,14 +1,24 @@
 """How answers are read and judged: one scorer per kind of task."""
 
-from moco_jax.tasks.scorers import exact_match, f1_match, ifeval, multiple_choice, noncompliance
+from moco_jax.tasks.scorers import (
+    exact_match,
+    f1_match,
+    gene_ranking,
+    ifeval,
+    multiple_choice,
+    noncompliance,
+    smdd,
+)
 from moco_jax.tasks.scorers.base import Scorer
 
 SCORERS: dict[str, Scorer] = {
     "multiple_choice": multiple_choice.SCORER,
     "exact_match": exact_match.SCORER,
     "f1_match": f1_match.SCORER,
+    "gene_ranking": gene_ranking.SCORER,
     "ifeval": ifeval.SCORER,
     "noncompliance": noncompliance.SCORER,
+    "smdd": smdd.SCORER,
 }
 
 

@@ -1,0 +1,86 @@
+"""Functions that tell actives from decoys: what is asked, and how an answer is run and judged.
+
+The labels of the hidden molecules stay in this process: the sandboxed program gets the molecules in
+one mixed order and writes one verdict per molecule behind a token made for this run, once all are
+judged. A molecule on which the function fails or does not answer true or false counts as wrong.
+"""
+
+import json
+import random
+import re
+import secrets
+from collections.abc import Sequence
+
+FUNCTION = "check_pharmacophore"
+SECONDS = 60.0
+MEMORY = 2 << 30
+LONGEST = 50_000
+
+FENCED = re.compile(r"```[^\n`]{0,40}\n(.*?)(?:```|\Z)", re.DOTALL)
+DEFINES = re.compile(rf"^(?:def {FUNCTION}\s?\(|{FUNCTION}\s?=)", re.MULTILINE)
+
+QUESTION = """\
+Write a Python function that tells molecules that are active against one target from decoys.
+
+Actives:
+{actives}
+
+Decoys:
+{decoys}
+
+Define `check_pharmacophore(smiles: str) -> bool`. It returns True for a molecule that has what makes
+the actives bind and False otherwise, and is judged on other molecules than these. It may use Python's
+standard library, numpy and RDKit (Chem, and under Chem: AllChem, Descriptors, Lipinski, rdMolDescriptors,
+rdFingerprintGenerator, ChemicalFeatures, Pharm2D), without files, network, os or subprocess.
+Answer with one Python code block that holds the function and its imports, and nothing else."""
+
+# Runs after the answer's code has been read; everything it needs is bound before that code runs.
+HARNESS = """\
+import json, sys
+def _judge(source, molecules, token, write=sys.__stdout__.write, flush=sys.__stdout__.flush,
+           dumps=json.dumps):
+    space = {"__name__": "answer"}
+    exec(compile(source, "answer.py", "exec"), space)
+    check, verdicts = space["check_pharmacophore"], []
+    for molecule in molecules:
+        try:
+            verdicts.append(bool(check(molecule)))
+        except Exception:
+            verdicts.append(None)
+    write("\\n" + token + dumps(verdicts) + "\\n")
+    flush()
+_judge(**json.loads(sys.stdin.read()))
+"""
+
+
+def question(actives: Sequence[str], decoys: Sequence[str]) -> str:
+    """What is asked, with the molecules that may be seen."""
+    return QUESTION.format(actives="\n".join(actives), decoys="\n".join(decoys))
+
+
+def code(text: str) -> str | None:
+    """The last code block that defines the function, else the text itself if it does."""
+    blocks = [match.group(1) for match in FENCED.finditer(text[:LONGEST])]
+    found = [source for source in (*blocks, text[:LONGEST]) if DEFINES.search(source)]
+    if not found:
+        return None
+    return next((block for block in reversed(blocks) if DEFINES.search(block)), found[-1])
+
+
+def balanced_accuracy(source: str, actives: Sequence[str], decoys: Sequence[str]) -> float:
+    """Mean of the share of actives found True and the share of decoys found False."""
+    labelled = [(molecule, True) for molecule in actives]
+    labelled += [(molecule, False) for molecule in decoys]
+    random.Random(len(labelled)).shuffle(labelled)
+    verdicts = _verdicts(source, [molecule for molecule, _ in labelled])
+    if verdicts is None:
+        return 0.0
+    right = {True: 0, False: 0}
+    for verdict, (_, label) in zip(verdicts, labelled, strict=True):
+        right[label] += verdict is label
+    return 0.5 * right[True] / len(actives) + 0.5 * right[False] / len(decoys)
+
+
+def _verdicts(source: str, molecules: Sequence[str]) -> list[bool | None] | None:
+    """What the function says of each molecule; None where the program does not come to its end."""
+    raise ValueError("a pharmacophore function is code, which is run in the sandbox alone")
