@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moco_jax.tasks.items import Gold, Item, Score, Split
+from moco_jax.tasks.judging import Judges
 from moco_jax.tasks.scorers import scorer_for
 from moco_jax.tasks.scoring import score_items
 
@@ -57,7 +58,11 @@ class Task:
         return scorer_for(item.kind).canonical(item, parsed)
 
     def score(
-        self, split: str, outputs: Sequence[str | None], indices: Sequence[int] | None = None
+        self,
+        split: str,
+        outputs: Sequence[str | None],
+        indices: Sequence[int] | None = None,
+        judges: Judges | None = None,
     ) -> list[Score]:
         """Scores outputs of a split.
 
@@ -65,12 +70,14 @@ class Task:
             split: `dev` or `test`.
             outputs: one text per item; None counts as empty.
             indices: positions in the split that `outputs` answer; None means all, in order.
+            judges: models by role, for the kinds that one judges; see `judging.ROLES`.
 
         Returns:
             One score per output. Grouped items are judged as `score_items` says.
 
         Raises:
-            ValueError: there is not exactly one output per item, or an index is outside the split.
+            ValueError: there is not exactly one output per item, an index is outside the split, or
+                the kind needs a judge (or a tool) that there is not.
         """
         rows = self.split(split)
         chosen = range(len(rows)) if indices is None else indices
@@ -86,4 +93,4 @@ class Task:
                 f"which holds {len(rows)} items"
             )
         items = [rows.items[index] for index in chosen]
-        return score_items(items, [rows.golds[index] for index in chosen], outputs)
+        return score_items(items, [rows.golds[index] for index in chosen], outputs, judges)

@@ -14,8 +14,12 @@ TEMPLATES: dict[str, str] = {
     "exact_match": "{question}\n\nPut the final answer in \\boxed{{}}.",
     "f1_match": "{question}\n\nPut the final answer in \\boxed{{}}.",
     "gene_ranking": "{question}",
+    "general_verifier": "{question}",
+    "generation_diversity": "{question}",
     "ifeval": "{question}",
     "noncompliance": "{question}",
+    "reward_model": "{question}",
+    "text_generation": "{question}",
     "smdd": "{question}",
 }
 

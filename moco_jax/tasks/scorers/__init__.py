@@ -4,9 +4,12 @@ from moco_jax.tasks.scorers import (
     exact_match,
     f1_match,
     gene_ranking,
+    general_verifier,
+    generation_diversity,
     ifeval,
     multiple_choice,
     noncompliance,
+    reward_model,
     smdd,
 )
 from moco_jax.tasks.scorers.base import Scorer
@@ -16,8 +19,12 @@ SCORERS: dict[str, Scorer] = {
     "exact_match": exact_match.SCORER,
     "f1_match": f1_match.SCORER,
     "gene_ranking": gene_ranking.SCORER,
+    "general_verifier": general_verifier.SCORER,
+    "generation_diversity": generation_diversity.SCORER,
     "ifeval": ifeval.SCORER,
     "noncompliance": noncompliance.SCORER,
+    "reward_model": reward_model.SCORER,
+    "text_generation": reward_model.SCORER,
     "smdd": smdd.SCORER,
 }
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from moco_jax.tasks.items import Gold, Item
+from moco_jax.tasks.judging import Case
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,26 @@ def always_ready() -> None:
     """Scoring needs nothing beyond the library."""
 
 
+def left_to_a_judge(item: Item, gold: Gold, parsed: str) -> float:
+    """Stands where a rule would compare; `score_items` asks the kind's judge instead."""
+    raise ValueError(f"{item.kind} tasks have no rule to compare by; use score_items with judges")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How one kind of task is put to a model that judges it.
+
+    Attributes:
+        role: which judge; a key of `judging.ROLES`.
+        case: (item, gold, extracted answer) to what the judge sees.
+        bounded: whether values lie between 0 and 1; others have the outcome `scored`.
+    """
+
+    role: str
+    case: Callable[[Item, Gold, str], Case]
+    bounded: bool = True
+
+
 @dataclass(frozen=True)
 class Scorer:
     """How one kind of task is read and judged.
@@ -37,6 +58,7 @@ class Scorer:
         canonical: (item, extracted answer) to one spelling per value, for voting.
         compare: (item, gold, extracted answer) to a value between 0 and 1.
         ready: raises a ValueError that names what scoring needs and this machine lacks.
+        judged: for kinds that a model judges, how; None where `compare` does.
     """
 
     read: Callable[[Mapping[str, Any]], Content]
@@ -44,3 +66,4 @@ class Scorer:
     canonical: Callable[[Item, str], str]
     compare: Callable[[Item, Gold, str], float]
     ready: Callable[[], None] = always_ready
+    judged: Judged | None = None
