@@ -11,9 +11,10 @@ import re
 import secrets
 from collections.abc import Sequence
 
+from moco_jax.tasks.isolated import after_token, run_isolated
+
 FUNCTION = "check_pharmacophore"
 SECONDS = 60.0
-MEMORY = 2 << 30
 LONGEST = 50_000
 
 FENCED = re.compile(r"```[^\n`]{0,40}\n(.*?)(?:```|\Z)", re.DOTALL)
@@ -28,10 +29,10 @@ Actives:
 Decoys:
 {decoys}
 
-Define `check_pharmacophore(smiles: str) -> bool`. It returns True for a molecule that has what makes
-the actives bind and False otherwise, and is judged on other molecules than these. It may use Python's
-standard library, numpy and RDKit (Chem, and under Chem: AllChem, Descriptors, Lipinski, rdMolDescriptors,
-rdFingerprintGenerator, ChemicalFeatures, Pharm2D), without files, network, os or subprocess.
+Define `check_pharmacophore(smiles: str) -> bool`. It returns True for a molecule that has what
+makes the actives bind and False otherwise, and is judged on other molecules than these. It may use
+Python's standard library, numpy and RDKit (Chem, and under Chem: AllChem, Descriptors, Lipinski,
+rdMolDescriptors, rdFingerprintGenerator, ChemicalFeatures, Pharm2D), but neither os nor subprocess.
 Answer with one Python code block that holds the function and its imports, and nothing else."""
 
 # Runs after the answer's code has been read; everything it needs is bound before that code runs.
@@ -83,4 +84,8 @@ def balanced_accuracy(source: str, actives: Sequence[str], decoys: Sequence[str]
 
 def _verdicts(source: str, molecules: Sequence[str]) -> list[bool | None] | None:
     """What the function says of each molecule; None where the program does not come to its end."""
-    raise ValueError("a pharmacophore function is code, which is run in the sandbox alone")
+    token = secrets.token_hex(16)
+    task = {"source": source, "molecules": list(molecules), "token": token}
+    verdicts = after_token(run_isolated(HARNESS, json.dumps(task), SECONDS), token)
+    fits = isinstance(verdicts, list) and len(verdicts) == len(molecules)
+    return verdicts if fits else None

@@ -1,7 +1,7 @@
 """SMDD-Bench (arXiv 2605.21740): a better molecule, or a function that tells actives from decoys.
 
-Rows name their `subtype`. `lead_opt` scores 1.0 where the molecule meets all hard constraints of the
-item; its ADMET objectives are not predicted here, so this says "constraints met", not "solved".
+Rows name their `subtype`. `lead_opt` scores 1.0 where the molecule meets all hard constraints of
+the item; its ADMET objectives are not predicted, so this says "constraints met", not "solved".
 `pharmacophore` runs the function in the sandbox on hidden molecules and scores the mean of its
 share of right actives and its share of right decoys.
 """
