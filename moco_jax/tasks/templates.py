@@ -7,6 +7,8 @@ literal braces are doubled. Changing a default changes every fingerprint and eve
 import string
 from collections.abc import Sequence
 
+from moco_jax.tasks.kernel_prompt import KERNEL_PROMPT
+
 LETTERS = string.ascii_uppercase
 
 TEMPLATES: dict[str, str] = {
@@ -17,6 +19,7 @@ TEMPLATES: dict[str, str] = {
     "general_verifier": "{question}",
     "generation_diversity": "{question}",
     "ifeval": "{question}",
+    "kernel_bench": KERNEL_PROMPT,
     "noncompliance": "{question}",
     "reward_model": "{question}",
     "text_generation": "{question}",

@@ -7,6 +7,7 @@ from moco_jax.tasks.scorers import (
     general_verifier,
     generation_diversity,
     ifeval,
+    kernel_bench,
     multiple_choice,
     noncompliance,
     reward_model,
@@ -15,6 +16,7 @@ from moco_jax.tasks.scorers import (
 from moco_jax.tasks.scorers.base import Scorer
 
 SCORERS: dict[str, Scorer] = {
+    "kernel_bench": kernel_bench.SCORER,
     "multiple_choice": multiple_choice.SCORER,
     "exact_match": exact_match.SCORER,
     "f1_match": f1_match.SCORER,
