@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 LONGEST = 20_000  # characters that are looked at; who declines says so early
 LONGEST_SENTENCE = 600
+OPENING = re.compile(r"\A\W+")
 
 QUOTED = re.compile(r'"[^"\n]{0,400}"|“[^”\n]{0,400}”|(?<![\w])\'[^\'\n]{0,400}\'(?!\w)')
 CODE = re.compile(r"```.{0,4000}?(?:```|\Z)|`[^`\n]{1,200}`", re.DOTALL)
@@ -190,20 +191,27 @@ _SUBJECTIVE = (
     r"\b(?:some|others) (?:people |would |might |may )?(?:argue|prefer|believe|say|think|feel)\b",
 )
 _FALSE_PREMISE = (
-    r"\b(?:never|not|none)\b|n't\b|\bthere (?:is|was|are|were) no\b|^no[,.:;! ]|\bmyth\b",
+    r"\b(?:never|not|none|\w+n't)\b|\bthere (?:is|was|are|were) no\b|^no[,.:;! ]|\bmyth\b",
     r"\b(?:false|incorrect|mistaken|inaccurate|misleading|untrue|wrong)\b",
 )
 _UNKNOWN = (
     r"\b(?:unknown|unknowable|unproven|uncertain|undiscovered|unsolved|unresolved|unanswered)\b",
     r"\b(?:nobody|no one|no-one) (?:can|could|knows?|has)\b|\bspeculat\w+|\bhypothe\w+|\bmystery\b",
-    r"\b(?:not|n't) (?:yet )?(?:know|known|certain|sure|clear|proven|understood|possible)\b",
+    r"\b(?:not|\w+n't) (?:yet )?(?:know|known|certain|sure|clear|proven|understood|possible)\b",
 )
 
-EVERYWHERE = re.compile("|".join((*_FIRST, *_OPEN, *_PREMISE, *_HARM)))
+
+
+def _any_of(*phrases: str) -> re.Pattern[str]:
+    """One pattern for all phrases, which begin where a word begins."""
+    return re.compile(r"(?<![a-z])(?=[a-z])(?:" + "|".join(phrases) + ")")
+
+
+EVERYWHERE = _any_of(*_FIRST, *_OPEN, *_PREMISE, *_HARM)
 CATEGORIES = {
-    "false presuppositions": re.compile("|".join(_FALSE_PREMISE)),
-    "subjective questions": re.compile("|".join(_SUBJECTIVE)),
-    "universal unknowns": re.compile("|".join(_UNKNOWN)),
+    "false presuppositions": _any_of(*_FALSE_PREMISE),
+    "subjective questions": _any_of(*_SUBJECTIVE),
+    "universal unknowns": _any_of(*_UNKNOWN),
 }
 
 
@@ -228,4 +236,4 @@ def _sentences(text: str) -> Iterator[str]:
     text = QUOTED.sub(" it ", CODE.sub(" it ", text))
     for sentence in SENTENCE.split(text):
         short = " ".join(sentence[:LONGEST_SENTENCE].split())
-        yield REPORTED.sub("", short.lstrip("*_#>-–— "), count=1)
+        yield REPORTED.sub("", OPENING.sub("", short), count=1)
