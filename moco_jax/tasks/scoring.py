@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from moco_jax.tasks.items import Gold, Item, Outcome, Score
 from moco_jax.tasks.judging import Judge, Judges, judge_of
+from moco_jax.tasks.sandbox import Program, RunPrograms, run_programs
 from moco_jax.tasks.scorers import scorer_for
-from moco_jax.tasks.scorers.base import Judged, Scorer
+from moco_jax.tasks.scorers.base import Judged, Programmed, Scorer
 
 Row = tuple[Item, Gold, str]
 
@@ -17,6 +18,7 @@ def score_items(
     golds: Sequence[Gold],
     outputs: Sequence[str | None],
     judges: Judges | None = None,
+    runner: RunPrograms = run_programs,
 ) -> list[Score]:
     """Scores one output per item.
 
@@ -29,6 +31,7 @@ def score_items(
         golds: parallel to `items`.
         outputs: parallel to `items`; None counts as the empty text.
         judges: models by role, for the kinds that need one.
+        runner: what runs programs, for the kinds whose answers are such.
 
     Returns:
         One score per item, in order.
@@ -48,16 +51,20 @@ def score_items(
     scores: dict[int, Score] = {}
     for kind, chosen in places.items():
         rows = [(items[index], golds[index], outputs[index] or "") for index in chosen]
-        scores |= zip(chosen, _score_kind(kind, rows, judges), strict=True)
+        scores |= zip(chosen, _score_kind(kind, rows, judges, runner), strict=True)
     return _all_or_nothing(items, [scores[index] for index in range(len(items))])
 
 
-def _score_kind(kind: str, rows: Sequence[Row], judges: Judges | None) -> list[Score]:
+def _score_kind(
+    kind: str, rows: Sequence[Row], judges: Judges | None, runner: RunPrograms
+) -> list[Score]:
     """Scores rows of one kind, in order."""
     scorer = scorer_for(kind)
     scorer.ready()
     if scorer.judged is not None:
         return _judge(scorer.judged, judge_of(kind, scorer.judged.role, judges), scorer, rows)
+    if scorer.programmed is not None:
+        return _run(scorer.programmed, runner, scorer, rows)
     return [_score_one(scorer, *row) for row in rows]
 
 
@@ -85,6 +92,28 @@ def _judge(judged: Judged, judge: Judge, scorer: Scorer, rows: Sequence[Row]) ->
         )
     found = iter(values)
     return [_judged_score(judged, answer, found) for answer in parsed]
+
+
+def _run(
+    programmed: Programmed, runner: RunPrograms, scorer: Scorer, rows: Sequence[Row]
+) -> list[Score]:
+    """Runs all programs there are at once; answers that are none go by the rule."""
+    answers = [scorer.extract(item, output) for item, _, output in rows]
+    programs: dict[int, Program] = {}
+    for index, ((item, gold, _), answer) in enumerate(zip(rows, answers, strict=True)):
+        program = None if answer is None else programmed.program(item, gold, answer)
+        if program is not None:
+            programs[index] = program
+    results = dict(zip(programs, runner(list(programs.values())), strict=True))
+    scores: list[Score] = []
+    for index, ((item, gold, _), answer) in enumerate(zip(rows, answers, strict=True)):
+        if answer is None:
+            scores.append(Score(0.0, None, "unparsed"))
+            continue
+        ran = results.get(index)
+        settled = programmed.value(gold, ran) if ran else scorer.compare(item, gold, answer)
+        scores.append(Score(settled, answer, _outcome(settled)))
+    return scores
 
 
 def _judged_score(judged: Judged, answer: str | None, values: Iterator[float]) -> Score:

@@ -13,6 +13,7 @@ LETTERS = string.ascii_uppercase
 
 TEMPLATES: dict[str, str] = {
     "multiple_choice": "{question}\n{choices}\nAnswer with the letter.",
+    "coding": "{question}\n\nAnswer with one ```python code block that holds the whole function.",
     "exact_match": "{question}\n\nPut the final answer in \\boxed{{}}.",
     "f1_match": "{question}\n\nPut the final answer in \\boxed{{}}.",
     "gene_ranking": "{question}",

@@ -1,6 +1,7 @@
 """How answers are read and judged: one scorer per kind of task."""
 
 from moco_jax.tasks.scorers import (
+    coding,
     exact_match,
     f1_match,
     gene_ranking,
@@ -17,6 +18,7 @@ from moco_jax.tasks.scorers.base import Scorer
 
 SCORERS: dict[str, Scorer] = {
     "kernel_bench": kernel_bench.SCORER,
+    "coding": coding.SCORER,
     "multiple_choice": multiple_choice.SCORER,
     "exact_match": exact_match.SCORER,
     "f1_match": f1_match.SCORER,

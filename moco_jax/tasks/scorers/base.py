@@ -6,6 +6,7 @@ from typing import Any
 
 from moco_jax.tasks.items import Gold, Item
 from moco_jax.tasks.judging import Case
+from moco_jax.tasks.sandbox import Program, Result
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,24 @@ def always_ready() -> None:
 def left_to_a_judge(item: Item, gold: Gold, parsed: str) -> float:
     """Stands where a rule would compare; `score_items` asks the kind's judge instead."""
     raise ValueError(f"{item.kind} tasks have no rule to compare by; use score_items with judges")
+
+
+def left_to_a_program(item: Item, gold: Gold, parsed: str) -> float:
+    """Stands where a rule would compare; `score_items` runs the kind's program instead."""
+    raise ValueError(f"{item.kind} tasks have no rule to compare by; use score_items")
+
+
+@dataclass(frozen=True)
+class Programmed:
+    """How one kind of task is settled by running what the model wrote.
+
+    Attributes:
+        program: (item, gold, extracted answer) to what runs; None where `compare` settles it.
+        value: (gold, what became of the program) to a value between 0 and 1.
+    """
+
+    program: Callable[[Item, Gold, str], Program | None]
+    value: Callable[[Gold, Result], float]
 
 
 @dataclass(frozen=True)
@@ -59,6 +78,7 @@ class Scorer:
         compare: (item, gold, extracted answer) to a value between 0 and 1.
         ready: raises a ValueError that names what scoring needs and this machine lacks.
         judged: for kinds that a model judges, how; None where `compare` does.
+        programmed: for kinds whose answers are programs, how they are run; else None.
     """
 
     read: Callable[[Mapping[str, Any]], Content]
@@ -67,3 +87,4 @@ class Scorer:
     compare: Callable[[Item, Gold, str], float]
     ready: Callable[[], None] = always_ready
     judged: Judged | None = None
+    programmed: Programmed | None = None
