@@ -154,6 +154,7 @@ def _compare(
         ratio=config.ratio,
         dtype=config.dtype,
         data_dir=config.data_dir,
+        judges={role: name for role in settings.JUDGES if (name := getattr(config, role))},
         progress=sys.stderr.isatty(),
     )
 

@@ -51,6 +51,7 @@ class RunResult:
         leaked: share of test items whose question also stands in dev.
         cost: of fitting and answering: `attributed` as if alone, and really `spent`.
         comparison_cost: of the members' own answers, which are no cost of the method.
+        judges: names of the models that judged the answers, by role.
         directory: where the run's files are.
     """
 
@@ -74,6 +75,7 @@ class RunResult:
     leaked: float
     cost: Cost
     comparison_cost: Cost
+    judges: dict[str, str]
     directory: pathlib.Path = dataclasses.field(compare=False)
 
     def to_record(self) -> dict[str, Any]:
@@ -112,6 +114,8 @@ class RunResult:
             f"  cost         {done.flops:.2e} FLOPs, {done.prompt_tokens} tokens read, "
             f"{done.new_tokens} written, {done.seconds:.1f} s; spent {spent.seconds:.1f} s",
         ]
+        if self.judges:
+            lines.append(f"  judged by    {', '.join(self.judges.values())}")
         if self.leaked:
             lines.append(f"  beware       {self.leaked:.1%} of the test questions stand in dev")
         return "\n".join([*lines, f"  files        {self.directory}"])
@@ -168,6 +172,7 @@ def summarise(
         leaked=len(leaked_indices(task)) / len(ours),
         cost=ledger.total(),
         comparison_cost=ledger.total(SCORE),
+        judges={role: name for role, name, _ in resolved.judges},
         directory=directory,
     )
 

@@ -64,8 +64,13 @@ def judge_of(kind: str, role: str, judges: Judges | None) -> Judge:
     """
     if judges and role in judges:
         return judges[role]
+    raise ValueError(no_judge(kind, role))
+
+
+def no_judge(kind: str, role: str) -> str:
+    """The sentence that says which judge is missing, and what to pass."""
     needed = ROLES[role]
-    raise ValueError(
+    return (
         f"answers to {kind} tasks are judged by {needed.what}, and none was passed: pass "
         f"judges={{{role!r}: ...}} in Python or --{role}=NAME to moco (any checkpoint directory or "
         f"hub id; the papers' is {needed.default})"
