@@ -1,20 +1,18 @@
 """Functions that tell actives from decoys: what is asked, and how an answer is run and judged.
 
 The labels of the hidden molecules stay in this process: the sandboxed program gets the molecules in
-one mixed order and writes one verdict per molecule behind a token made for this run, once all are
-judged. A molecule on which the function fails or does not answer true or false counts as wrong.
+one mixed order, after the answer's code has run, and gives one verdict for each.
+A molecule on which the function fails counts as wrong.
 """
 
-import json
 import random
 import re
-import secrets
 from collections.abc import Sequence
 
-from moco_jax.tasks.isolated import after_token, run_isolated
+from moco_jax.tasks.sandbox import Limits, Program, run_programs
 
 FUNCTION = "check_pharmacophore"
-SECONDS = 60.0
+LIMITS = Limits(cpu_seconds=60, wall_seconds=60.0, memory_bytes=4 << 30)
 LONGEST = 50_000
 
 FENCED = re.compile(r"```[^\n`]{0,40}\n(.*?)(?:```|\Z)", re.DOTALL)
@@ -35,22 +33,16 @@ Python's standard library, numpy and RDKit (Chem, and under Chem: AllChem, Descr
 rdMolDescriptors, rdFingerprintGenerator, ChemicalFeatures, Pharm2D), but neither os nor subprocess.
 Answer with one Python code block that holds the function and its imports, and nothing else."""
 
-# Runs after the answer's code has been read; everything it needs is bound before that code runs.
-HARNESS = """\
-import json, sys
-def _judge(source, molecules, token, write=sys.__stdout__.write, flush=sys.__stdout__.flush,
-           dumps=json.dumps):
-    space = {"__name__": "answer"}
-    exec(compile(source, "answer.py", "exec"), space)
-    check, verdicts = space["check_pharmacophore"], []
+# Runs after the answer's code, in its namespace.
+JUDGE = """\
+def _verdicts(check, molecules):
+    found = []
     for molecule in molecules:
         try:
-            verdicts.append(bool(check(molecule)))
+            found.append(bool(check(molecule)))
         except Exception:
-            verdicts.append(None)
-    write("\\n" + token + dumps(verdicts) + "\\n")
-    flush()
-_judge(**json.loads(sys.stdin.read()))
+            found.append(None)
+    return found
 """
 
 
@@ -82,10 +74,9 @@ def balanced_accuracy(source: str, actives: Sequence[str], decoys: Sequence[str]
     return 0.5 * right[True] / len(actives) + 0.5 * right[False] / len(decoys)
 
 
-def _verdicts(source: str, molecules: Sequence[str]) -> list[bool | None] | None:
+def _verdicts(source: str, molecules: list[str]) -> list[bool | None] | None:
     """What the function says of each molecule; None where the program does not come to its end."""
-    token = secrets.token_hex(16)
-    task = {"source": source, "molecules": list(molecules), "token": token}
-    verdicts = after_token(run_isolated(HARNESS, json.dumps(task), SECONDS), token)
-    fits = isinstance(verdicts, list) and len(verdicts) == len(molecules)
-    return verdicts if fits else None
+    program = Program((source, JUDGE), f"_verdicts({FUNCTION}, {molecules!r})", LIMITS)
+    result = run_programs([program])[0]
+    fits = isinstance(result.value, list) and len(result.value) == len(molecules)
+    return result.value if fits else None
