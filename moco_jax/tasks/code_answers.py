@@ -42,9 +42,9 @@ def find_code(text: str, function: str | None, prompt_code: str) -> str | None:
     found = blocks(text)
     python = [block.source for block in found if block.tag in PYTHON_TAGS]
     sources = [*(block.source for block in found if block.tag not in PYTHON_TAGS), *python]
-    for source in reversed(sources):
-        if defines(source, function):
-            return source
+    for block in reversed(sources):
+        if defines(block, function):
+            return block
     trimmed = [trim(source) for source in (*sources[-1:], text)]
     for source in trimmed:
         if source is not None and defines(source, function):

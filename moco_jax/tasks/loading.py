@@ -23,6 +23,7 @@ def load_task(
     ratio: float = 1.0,
     prompt_template: str | None = None,
     kind: str | None = None,
+    allow_weak_sandbox: bool = False,
 ) -> Task:
     """Loads a task.
 
@@ -37,6 +38,8 @@ def load_task(
         ratio: share of both splits to keep, from the front: `int(n * ratio)`, at least one item.
         prompt_template: format string with `{question}` and `{choices}` that replaces the kind's.
         kind: how to score, where the file's own `task_type` is missing or not wanted.
+        allow_weak_sandbox: run programs that models wrote even where the system gives no
+            namespaces; docs/sandbox.md says what is lost.
 
     Raises:
         ValueError: the task is unknown, its kind cannot be scored, a row breaks the format (the
@@ -64,6 +67,7 @@ def load_task(
         source=str(path),
         fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
         left_out={"dev": dev_left_out, "test": test_left_out},
+        allow_weak_sandbox=allow_weak_sandbox,
     )
 
 

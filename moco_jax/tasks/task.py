@@ -1,10 +1,12 @@
 """A task: dev and test questions, and what their answers are worth."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moco_jax.tasks.items import Gold, Item, Score, Split
 from moco_jax.tasks.judging import Judges
+from moco_jax.tasks.sandbox import require_sandbox, run_programs
 from moco_jax.tasks.scorers import scorer_for
 from moco_jax.tasks.scoring import score_items
 
@@ -23,6 +25,7 @@ class Task:
         source: path of the file.
         fingerprint: sha256 (hex) of the file's content, kind, ratio and template.
         left_out: rows per split that no answer could be scored against (their gold is null).
+        allow_weak_sandbox: run programs even where the system gives no namespaces.
     """
 
     name: str
@@ -32,6 +35,17 @@ class Task:
     source: str
     fingerprint: str
     left_out: dict[str, int]
+    allow_weak_sandbox: bool = False
+
+    def ready(self) -> None:
+        """Raises a ValueError that names what scoring needs and this machine lacks.
+
+        To be called before a model answers anything: hours later is too late to hear it.
+        """
+        scorer = scorer_for(self.kind)
+        scorer.ready()
+        if scorer.programmed is not None and not self.allow_weak_sandbox:
+            require_sandbox()
 
     def split(self, name: str) -> Split:
         """The split called `dev` or `test`."""
@@ -93,4 +107,6 @@ class Task:
                 f"which holds {len(rows)} items"
             )
         items = [rows.items[index] for index in chosen]
-        return score_items(items, [rows.golds[index] for index in chosen], outputs, judges)
+        golds = [rows.golds[index] for index in chosen]
+        runner = functools.partial(run_programs, allow_weak_sandbox=self.allow_weak_sandbox)
+        return score_items(items, golds, outputs, judges, runner)

@@ -33,8 +33,8 @@ ENVIRONMENT = {
 }
 REMEDY = (
     "Programs written by models are run only in namespaces of their own. Enable user namespaces "
-    "(sysctl user.max_user_namespaces above 0; on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0; "
-    "in Docker --security-opt seccomp=unconfined --security-opt systempaths=unconfined), or pass "
+    "(sysctl user.max_user_namespaces above 0; on Ubuntu also "
+    "kernel.apparmor_restrict_unprivileged_userns=0; in Docker --security-opt seccomp=unconfined --security-opt systempaths=unconfined), or pass "
     "allow_weak_sandbox (--allow_weak_sandbox) where the whole machine may be lost: then programs "
     "are stopped by limits on time, memory and output alone, and can read and write what you can, "
     "reach the network and leave processes behind"
@@ -135,7 +135,7 @@ def _launch(job: bytes, folder: str, limits: Limits, token: str) -> Seen:
     reading, writing = os.pipe()
     try:
         process = subprocess.Popen(
-            # No site, no user's site, no current folder: the launcher adds what programs may import.
+            # No site, no user's site, no current folder: the worker adds what may be imported.
             [sys.executable, "-s", "-S", "-P", str(INSIDE), str(writing)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

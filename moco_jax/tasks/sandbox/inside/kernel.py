@@ -1,4 +1,4 @@
-"""System calls that Python has no functions for. Runs in the sandbox, so imports nothing of ours."""
+"""System calls that Python has no functions for. Runs inside, so it imports nothing of ours."""
 
 import ctypes
 import os
