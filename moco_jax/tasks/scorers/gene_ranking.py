@@ -15,8 +15,9 @@ LONGEST = 100_000  # characters that are looked at
 
 OPEN = re.compile("<final answer>", re.IGNORECASE)
 CLOSE = re.compile("</final answer>", re.IGNORECASE)
-# Numbers, bullets and emphasis around a gene, and "Here are the genes:" in front of the first.
-AROUND = re.compile(r"\A[\s*_`#•-]*+(?:\d{1,4}[.)]\s{1,4})?|[\s*_`.;]+\Z")
+# Emphasis, bullets and a number around a gene, and "Here are the genes:" in front of the first.
+MARKS = " \t\r*_`#•-.;"
+ORDINAL = re.compile(r"\A\d{1,4}[.)]\s{1,4}")
 PREAMBLE = re.compile(r"\A[^,:\n]{0,200}:\s{0,8}")
 SEPARATOR = re.compile(r"[,;\n]")
 
@@ -45,8 +46,12 @@ def extract(item: Item, text: str) -> str | None:
     opens = [match.end() for match in OPEN.finditer(text, 0, closes[-1])] if closes else []
     listed = text[opens[-1] : closes[-1]] if opens else text
     parts = SEPARATOR.split(PREAMBLE.sub("", listed.strip(), count=1))
-    genes = [gene for part in parts if (gene := AROUND.sub("", part).upper())]
+    genes = [gene for part in parts if (gene := _bare(part))]
     return ",".join(dict.fromkeys(genes))
+
+
+def _bare(part: str) -> str:
+    return ORDINAL.sub("", part.strip(MARKS)).strip(MARKS).upper()
 
 
 def canonical(item: Item, parsed: str) -> str:
