@@ -36,7 +36,15 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["moco_jax", "moco_jax.*"]),
-    package_data={"moco_jax": ["py.typed", "tiny/pool/**/*", "tiny/tasks/*.json", "analysis/*.html"]},
+    package_data={
+        "moco_jax": [
+            "py.typed",
+            "tiny/pool/**/*",
+            "tiny/tasks/*.json",
+            "tasks/*.tsv",
+            "analysis/*.html",
+        ]
+    },
     install_requires=REQUIRES,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["moco = moco_jax.cli.main:entry"]},
