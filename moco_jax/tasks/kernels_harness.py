@@ -19,10 +19,11 @@ TOLERANCE = 1e-4
 
 def build(source: str, name: str, file: str) -> tuple[torch.nn.Module, dict[str, Any]]:
     """A module of a source, made from the seed, and the source's names."""
-    space = {"__name__": file}
+    space: dict[str, Any] = {"__name__": file}
     exec(compile(source, file, "exec"), space)
     torch.manual_seed(SEED)
-    return space[name](*space.get("get_init_inputs", list)()), space
+    arguments = space["get_init_inputs"]() if "get_init_inputs" in space else []
+    return space[name](*arguments), space
 
 
 def fresh_inputs(space: dict[str, Any], device: str, seed: int) -> list[Any]:
@@ -82,7 +83,7 @@ def measure(reference: str, candidate: str, device: str) -> list[Any]:
         wanted = [model(*given) for given in copies]
         reference_ms = milliseconds(model, inputs, device)
         weights, check, timer = model.state_dict(), same, milliseconds
-        defaults = same.__defaults__
+        defaults = same.__defaults__ or ()
         try:
             rewritten, _ = build(candidate, "ModelNew", "candidate")
             rewritten.load_state_dict(weights, strict=False)

@@ -10,10 +10,11 @@ import functools
 import json
 import resource
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from rdkit import Chem, DataStructs, rdBase
-from rdkit.Chem import Descriptors, FilterCatalog, Lipinski, rdFingerprintGenerator
+from rdkit.Chem import Descriptors, FilterCatalog, rdFingerprintGenerator
 from rdkit.Contrib.SA_Score import sascorer
 
 MEMORY = 4 << 30  # bytes of address space
@@ -66,13 +67,14 @@ def is_one_stable_molecule(molecule: Any) -> bool:
 
 def has_druglike_properties(molecule: Any) -> bool:
     """Weight, lipophilicity, polarity, hydrogen bonds, flexibility, charge, ease of synthesis."""
+    has: Any = Descriptors  # its functions are made when it is imported, unseen by type checkers
     return (
-        Descriptors.MolWt(molecule) < HEAVIEST
-        and -1.0 <= Descriptors.MolLogP(molecule) <= 5.0
-        and Descriptors.TPSA(molecule) < LARGEST_TPSA
-        and Lipinski.NumHDonors(molecule) <= 5
-        and Lipinski.NumHAcceptors(molecule) <= 10
-        and Lipinski.NumRotatableBonds(molecule) <= 10
+        has.MolWt(molecule) < HEAVIEST
+        and -1.0 <= has.MolLogP(molecule) <= 5.0
+        and has.TPSA(molecule) < LARGEST_TPSA
+        and has.NumHDonors(molecule) <= 5
+        and has.NumHAcceptors(molecule) <= 10
+        and has.NumRotatableBonds(molecule) <= 10
         and abs(Chem.GetFormalCharge(molecule)) <= 2
         and sascorer.calculateScore(molecule) < HARDEST
     )
@@ -102,7 +104,11 @@ def main() -> None:
     """Answers until the input ends."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     rdBase.DisableLog("rdApp.*")
-    actions = {"find": find, "canonical": canonical_smiles, "meets": meets}
+    actions: dict[str, Callable[..., Any]] = {
+        "find": find,
+        "canonical": canonical_smiles,
+        "meets": meets,
+    }
     print("true", flush=True)  # ready
     for line in sys.stdin:
         action, *arguments = json.loads(line)

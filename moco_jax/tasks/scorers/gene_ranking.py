@@ -8,7 +8,7 @@ from typing import Any
 from moco_jax.tasks.items import Gold, Item
 from moco_jax.tasks.markup import strip_thinking
 from moco_jax.tasks.scorers.base import Content, Scorer
-from moco_jax.tasks.scorers.fields import text_field
+from moco_jax.tasks.scorers.fields import raw_field
 
 CUTOFF = 100  # ranks that count
 LONGEST = 100_000  # characters that are looked at
@@ -33,7 +33,7 @@ def read(row: Mapping[str, Any]) -> Content:
         raise ValueError("field 'relevance_scores' must hold finite numbers")
     names = (str(gene).strip().upper() for gene in genes)
     relevance = dict(zip(names, map(float, scores), strict=True))
-    return Content(text_field(row, "input"), (), Gold((), details={"relevance": relevance}))
+    return Content(raw_field(row, "input"), (), Gold((), details={"relevance": relevance}))
 
 
 def extract(item: Item, text: str) -> str | None:

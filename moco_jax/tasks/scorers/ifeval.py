@@ -7,12 +7,12 @@ from moco_jax.tasks.instructions import instruction
 from moco_jax.tasks.items import Gold, Item
 from moco_jax.tasks.markup import strip_thinking
 from moco_jax.tasks.scorers.base import Content, Scorer
-from moco_jax.tasks.scorers.fields import text_field
+from moco_jax.tasks.scorers.fields import raw_field
 
 
 def read(row: Mapping[str, Any]) -> Content:
     """A row `{input, instruction_id_list, kwargs}`, the last two parallel."""
-    question = text_field(row, "input")
+    question = raw_field(row, "input")
     ids, settings = row.get("instruction_id_list"), row.get("kwargs")
     if not isinstance(ids, list) or not isinstance(settings, list) or len(ids) != len(settings):
         raise ValueError("fields 'instruction_id_list' and 'kwargs' must be lists of one length")

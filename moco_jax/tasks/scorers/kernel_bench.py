@@ -13,7 +13,7 @@ from moco_jax.tasks.items import Gold, Item
 from moco_jax.tasks.kernels import measure
 from moco_jax.tasks.markup import strip_thinking
 from moco_jax.tasks.scorers.base import Content, Scorer
-from moco_jax.tasks.scorers.fields import text_field
+from moco_jax.tasks.scorers.fields import raw_field
 
 FULL_SPEED_UP = {1: 10.0, 2: 5.0, 3: 2.0}  # by level; beyond it a kernel earns no more
 OTHER_FULL_SPEED_UP = 2.0
@@ -51,7 +51,7 @@ def speed_score(level: int, measured: Measurement) -> float:
 
 def read(row: Mapping[str, Any]) -> Content:
     """A row `{input, level}`: the source of a module `Model`; the level may stand in the id."""
-    source = text_field(row, "input")
+    source = raw_field(row, "input")
     level = row.get("level")
     if level is None and (found := ID.match(str(row.get("id", "")))) is not None:
         level = int(found.group(1))

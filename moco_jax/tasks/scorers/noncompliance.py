@@ -7,13 +7,13 @@ from moco_jax.tasks.items import Gold, Item
 from moco_jax.tasks.markup import strip_thinking
 from moco_jax.tasks.refusals import does_not_comply
 from moco_jax.tasks.scorers.base import Content, Scorer
-from moco_jax.tasks.scorers.fields import text_field
+from moco_jax.tasks.scorers.fields import raw_field, text_field
 
 
 def read(row: Mapping[str, Any]) -> Content:
     """A row `{input, category}`; no request of such a task should be complied with."""
     category = text_field(row, "category")
-    return Content(text_field(row, "input"), (), Gold((), details={"category": category}))
+    return Content(raw_field(row, "input"), (), Gold((), details={"category": category}))
 
 
 def extract(item: Item, text: str) -> str | None:

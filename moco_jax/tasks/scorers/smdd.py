@@ -13,7 +13,7 @@ from moco_jax.tasks import molecules, pharmacophore
 from moco_jax.tasks.items import Gold, Item
 from moco_jax.tasks.markup import strip_thinking
 from moco_jax.tasks.scorers.base import Content, Scorer
-from moco_jax.tasks.scorers.fields import text_field
+from moco_jax.tasks.scorers.fields import raw_field, text_field
 
 SUBTYPES = ("lead_opt", "pharmacophore")
 FUNCTION = "check_pharmacophore"
@@ -24,7 +24,7 @@ def read(row: Mapping[str, Any]) -> Content:
     subtype = row.get("subtype")
     if subtype == "lead_opt":
         gold = Gold((), subtype, {"reference": text_field(row, "reference_smiles")})
-        return Content(text_field(row, "input"), (), gold)
+        return Content(raw_field(row, "input"), (), gold)
     if subtype != "pharmacophore":
         raise ValueError(f"field 'subtype' is {subtype!r}; it must be one of {SUBTYPES}")
     names = ("train_actives", "train_decoys", "hidden_actives", "hidden_decoys")
