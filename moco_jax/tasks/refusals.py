@@ -201,7 +201,6 @@ _UNKNOWN = (
 )
 
 
-
 def _any_of(*phrases: str) -> re.Pattern[str]:
     """One pattern for all phrases, which begin where a word begins."""
     return re.compile(r"(?<![a-z])(?=[a-z])(?:" + "|".join(phrases) + ")")
