@@ -39,7 +39,7 @@ def find_code(text: str, function: str | None, prompt_code: str) -> str | None:
         prompt_code: code in the question that the answer may complete, empty for none.
     """
     text = strip_thinking(text).replace("\r\n", "\n")[:LONGEST]
-    found = blocks(text)
+    found = [block for block in blocks(text) if block.source.strip()]
     python = [block.source for block in found if block.tag in PYTHON_TAGS]
     sources = [*(block.source for block in found if block.tag not in PYTHON_TAGS), *python]
     for block in reversed(sources):
@@ -53,7 +53,11 @@ def find_code(text: str, function: str | None, prompt_code: str) -> str | None:
         completed = complete(prompt_code, body)
         if completed is not None and defines(completed, function):
             return completed
-    return python[-1] if python else next((source for source in trimmed if source), None)
+    return (
+        python[-1]
+        if python
+        else next((source for source in trimmed if source and source.strip()), None)
+    )
 
 
 def blocks(text: str) -> list[Block]:

@@ -151,9 +151,10 @@ def test_the_sandbox_dies_with_the_library():
         "from moco_jax.tasks.sandbox import Limits, Program, run_programs\n"
         "run_programs([Program(('while True: pass',), limits=Limits(600, 600.0))])\n"
     )
-    root = str(pathlib.Path(__file__).parents[2])
+    paths = [str(pathlib.Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     before = launchers()
-    with subprocess.Popen([sys.executable, "-c", script], env={"PYTHONPATH": root}) as process:
+    with subprocess.Popen([sys.executable, "-c", script], env=environment) as process:
         # The probe's processes come and go first; the program itself has four and stays.
         wait_until(lambda: len(launchers() - before) == 4)
         process.kill()

@@ -32,12 +32,13 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
 }
 REMEDY = (
-    "Programs written by models are run only in namespaces of their own. Enable user namespaces "
-    "(sysctl user.max_user_namespaces above 0; on Ubuntu also "
-    "kernel.apparmor_restrict_unprivileged_userns=0; in Docker --security-opt seccomp=unconfined --security-opt systempaths=unconfined), or pass "
-    "allow_weak_sandbox (--allow_weak_sandbox) where the whole machine may be lost: then programs "
-    "are stopped by limits on time, memory and output alone, and can read and write what you can, "
-    "reach the network and leave processes behind"
+    "Programs written by models are run only in namespaces of their own. Enable user namespaces: "
+    "sysctl user.max_user_namespaces above 0; on Ubuntu also "
+    "kernel.apparmor_restrict_unprivileged_userns=0; in Docker --security-opt "
+    "seccomp=unconfined --security-opt systempaths=unconfined. Or pass allow_weak_sandbox "
+    "(--allow_weak_sandbox) where everything you can reach may be lost: then programs are stopped "
+    "by limits on time, memory and output alone, and can read and write what you can, reach the "
+    "network and leave processes behind"
 )
 
 
