@@ -84,6 +84,4 @@ def value(gold: Gold, result: Result) -> float:
     return float(result.status == "finished")
 
 
-SCORER = Scorer(
-    read, extract, canonical, left_to_a_program, programmed=Programmed(program, value)
-)
+SCORER = Scorer(read, extract, canonical, left_to_a_program, programmed=Programmed(program, value))
