@@ -2,7 +2,7 @@
 
 import functools
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from absl import logging
 
@@ -101,7 +101,8 @@ def _attempt(
     with ledger.phase(RESPOND):
         context = Context(pool, engines(), config.sampling, config.seed)
         responses = respond(system, context, task)
-    result = _write(resolved, task, responses, pool, engines, ledger, place, judges)
+    texts = method.training_texts()
+    result = _write(resolved, task, responses, pool, engines, ledger, place, judges, texts)
     place.finish()
     return result
 
@@ -166,6 +167,7 @@ def _write(
     ledger: Ledger,
     place: RunDirectory,
     judges: Judges,
+    training_texts: Iterable[str],
 ) -> RunResult:
     """Scores the answers, compares them with the members' own, and writes all files."""
     scores = task.score("test", [response.text for response in responses], judges=judges)
@@ -183,6 +185,8 @@ def _write(
     place.write_lines(files.TRANSCRIPTS, records.transcripts(items, responses))
     place.write_lines(files.SINGLES, records.singles(pool.names, items, alone, worth))
     place.write_json(files.LEDGER, ledger.to_json())
-    result = summarise(resolved, task, responses, scores, dev, worth, ledger, place.path)
+    result = summarise(
+        resolved, task, responses, scores, dev, worth, ledger, place.path, training_texts
+    )
     place.write_json(files.RESULT, result.to_record())
     return result
