@@ -155,6 +155,7 @@ def _compare(
         dtype=config.dtype,
         data_dir=config.data_dir,
         judges={role: name for role in settings.JUDGES if (name := getattr(config, role))},
+        allow_weak_sandbox=config.allow_weak_sandbox,
         progress=sys.stderr.isatty(),
     )
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 VERBOSE, DEBUG = "verbose", "debug"
 REQUIRED = ("method", "task", "models")
 JUDGES = ("reward_model", "verifier", "embedding_model")
-FIELDS = ("models", "out", *JUDGES)
+FIELDS = ("models", "out", "allow_weak_sandbox", *JUDGES)
 FLAT = ("max_new_tokens", "temperature", "top_p", "batch_size", "ratio", "data_dir", "dtype")
 """Flags that have the names of settings; `RunConfig.with_settings` knows where they belong."""
 
@@ -61,6 +61,13 @@ def define_decoding(values: flags.FlagValues) -> None:
         [],
         "any other setting, of the method or of sampling, as a JSON value or a text; may be "
         "repeated",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "allow_weak_sandbox",
+        False,
+        "run programs that models wrote even where the system gives no namespaces; they can then "
+        "read and write what you can (docs/sandbox.md)",
         flag_values=values,
     )
     for name, (define, text) in numbers.items():

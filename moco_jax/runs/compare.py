@@ -106,6 +106,7 @@ def compare(
     dtype: str | None = None,
     data_dir: str | None = None,
     judges: Mapping[str, AnyJudge] | None = None,
+    allow_weak_sandbox: bool = False,
     progress: bool = False,
 ) -> Table:
     """Runs every method on every task with every seed.
@@ -125,6 +126,7 @@ def compare(
         dtype: of the weights.
         data_dir: folder of `<task>.json` files.
         judges: models that judge answers, by role; see `run`.
+        allow_weak_sandbox: run programs that models wrote even without namespaces.
         progress: whether long work draws a bar.
 
     Raises:
@@ -143,6 +145,7 @@ def compare(
         batch_size=batch_size,
         dtype=dtype,
         data_dir=data_dir,
+        allow_weak_sandbox=allow_weak_sandbox,
         **names_of(judges),
     )
     rows = []

@@ -33,6 +33,7 @@ class RunConfig:
         reward_model: judges reward and text generation tasks; None takes the papers' own.
         verifier: judges general verifier tasks; None takes the papers' own.
         embedding_model: judges generation diversity tasks; None takes the papers' own.
+        allow_weak_sandbox: run programs that models wrote even without namespaces.
         hyperparameters: (name, value) pairs for the method, sorted by name.
         name: what the directory's name begins with; None takes method and task.
         gpu_ids: recorded; the devices there are do the work, however many ids stand here.
@@ -53,6 +54,7 @@ class RunConfig:
     reward_model: str | None = None
     verifier: str | None = None
     embedding_model: str | None = None
+    allow_weak_sandbox: bool = False
     hyperparameters: tuple[tuple[str, Any], ...] = ()
     name: str | None = None
     gpu_ids: tuple[int, ...] = ()

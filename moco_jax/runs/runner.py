@@ -35,6 +35,7 @@ def run(
     prompt_template: str | None = None,
     name: str | None = None,
     judges: Mapping[str, AnyJudge] | None = None,
+    allow_weak_sandbox: bool = False,
     anew: bool = False,
     progress: bool = False,
 ) -> RunResult:
@@ -60,6 +61,7 @@ def run(
         judges: models that judge answers, by role (`reward_model`, `verifier`,
             `embedding_model`): names, or loaded models; a task that needs one and has none is
             judged by the papers' own.
+        allow_weak_sandbox: run programs that models wrote even without namespaces.
         anew: fits and answers again even if the run is finished.
         progress: whether long work draws a bar.
 
@@ -82,6 +84,7 @@ def run(
         prompt_template=prompt_template,
         hyperparameters=naming.recorded(method, hyperparameters or {}),
         name=name,
+        allow_weak_sandbox=allow_weak_sandbox,
         **names_of(judges),
     )
     return start(config, made, task, pool, judges=judges, anew=anew, progress=progress)
