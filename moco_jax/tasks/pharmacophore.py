@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Sequence
 
-from moco_jax.tasks.sandbox import Limits, Program, run_programs
+from moco_jax.tasks.sandbox import Limits, Program, Result
 
 FUNCTION = "check_pharmacophore"
 LIMITS = Limits(cpu_seconds=60, wall_seconds=60.0, memory_bytes=4 << 30)
@@ -60,13 +60,19 @@ def code(text: str) -> str | None:
     return next((block for block in reversed(blocks) if DEFINES.search(block)), found[-1])
 
 
-def balanced_accuracy(source: str, actives: Sequence[str], decoys: Sequence[str]) -> float:
-    """Mean of the share of actives found True and the share of decoys found False."""
-    labelled = [(molecule, True) for molecule in actives]
-    labelled += [(molecule, False) for molecule in decoys]
-    random.Random(len(labelled)).shuffle(labelled)
-    verdicts = _verdicts(source, [molecule for molecule, _ in labelled])
-    if verdicts is None:
+def program(source: str, actives: Sequence[str], decoys: Sequence[str]) -> Program:
+    """The answer's code, then a verdict on each molecule; which is active is not sent along."""
+    molecules = [molecule for molecule, _ in _mixed(actives, decoys)]
+    return Program((source, JUDGE), f"_verdicts({FUNCTION}, {molecules!r})", LIMITS)
+
+
+def balanced_accuracy(result: Result, actives: Sequence[str], decoys: Sequence[str]) -> float:
+    """Mean of the share of actives found True and the share of decoys found False.
+
+    0.0 where the program did not come to its end.
+    """
+    verdicts, labelled = result.value, _mixed(actives, decoys)
+    if not isinstance(verdicts, list) or len(verdicts) != len(labelled):
         return 0.0
     right = {True: 0, False: 0}
     for verdict, (_, label) in zip(verdicts, labelled, strict=True):
@@ -74,9 +80,9 @@ def balanced_accuracy(source: str, actives: Sequence[str], decoys: Sequence[str]
     return 0.5 * right[True] / len(actives) + 0.5 * right[False] / len(decoys)
 
 
-def _verdicts(source: str, molecules: list[str]) -> list[bool | None] | None:
-    """What the function says of each molecule; None where the program does not come to its end."""
-    program = Program((source, JUDGE), f"_verdicts({FUNCTION}, {molecules!r})", LIMITS)
-    result = run_programs([program])[0]
-    fits = isinstance(result.value, list) and len(result.value) == len(molecules)
-    return result.value if fits else None
+def _mixed(actives: Sequence[str], decoys: Sequence[str]) -> list[tuple[str, bool]]:
+    """All molecules with their labels, in an order that is the same in every call."""
+    labelled = [(molecule, True) for molecule in actives]
+    labelled += [(molecule, False) for molecule in decoys]
+    random.Random(len(labelled)).shuffle(labelled)
+    return labelled

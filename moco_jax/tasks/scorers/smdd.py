@@ -12,7 +12,8 @@ from typing import Any
 from moco_jax.tasks import molecules, pharmacophore
 from moco_jax.tasks.items import Gold, Item
 from moco_jax.tasks.markup import strip_thinking
-from moco_jax.tasks.scorers.base import Content, Scorer
+from moco_jax.tasks.sandbox import Program, Result
+from moco_jax.tasks.scorers.base import Content, Programmed, Scorer
 from moco_jax.tasks.scorers.fields import raw_field, text_field
 
 SUBTYPES = ("lead_opt", "pharmacophore")
@@ -56,10 +57,27 @@ def canonical(item: Item, parsed: str) -> str:
 
 
 def compare(item: Item, gold: Gold, parsed: str) -> float:
-    """1.0 or 0.0 for a molecule, balanced accuracy over the hidden molecules for a function."""
+    """1.0 for a molecule that meets the constraints, else 0.0; functions go to the sandbox."""
+    return float(molecules.meets_constraints(parsed, gold.details["reference"]))
+
+
+def program(item: Item, gold: Gold, parsed: str) -> Program | None:
+    """What runs a function on the hidden molecules; None where the answer is a molecule."""
     if gold.answer_type == "lead_opt":
-        return float(molecules.meets_constraints(parsed, gold.details["reference"]))
-    return pharmacophore.balanced_accuracy(parsed, gold.details["actives"], gold.details["decoys"])
+        return None
+    return pharmacophore.program(parsed, gold.details["actives"], gold.details["decoys"])
 
 
-SCORER = Scorer(read, extract, canonical, compare, molecules.require_rdkit)
+def value(gold: Gold, result: Result) -> float:
+    """Balanced accuracy over the hidden molecules."""
+    return pharmacophore.balanced_accuracy(result, gold.details["actives"], gold.details["decoys"])
+
+
+SCORER = Scorer(
+    read,
+    extract,
+    canonical,
+    compare,
+    molecules.require_rdkit,
+    programmed=Programmed(program, value),
+)
