@@ -133,7 +133,7 @@ def name_of(model: AnyJudge) -> str:
     return model.name if isinstance(model, Member) else "encoder"
 
 
-def names_of(judges: Mapping[str, AnyJudge] | None) -> dict[str, str]:
+def names_of(judges: Mapping[str, AnyJudge] | None) -> dict[str, Any]:
     """How a config names judges, by role."""
     return {role: name_of(model) for role, model in (judges or {}).items() if role in ROLES}
 

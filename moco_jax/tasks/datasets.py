@@ -59,7 +59,10 @@ def datasets() -> dict[str, Dataset]:
     """Every known dataset, by name."""
     with TABLE.open(newline="", encoding="utf-8") as lines:
         rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        found = [
-            Dataset(**{**row, "dev": int(row["dev"]), "test": int(row["test"])}) for row in rows
-        ]
+        found = [_dataset(row) for row in rows]
     return {dataset.name: dataset for dataset in found}
+
+
+def _dataset(row: dict[str, str]) -> Dataset:
+    sizes = {split: int(row.pop(split)) for split in ("dev", "test")}
+    return Dataset(dev=sizes["dev"], test=sizes["test"], **row)
