@@ -109,6 +109,20 @@ def test_no_secret_is_inherited(monkeypatch):
     assert "secret" not in value("", "repr([dict(os.environ), sys.argv, sys.orig_argv])")
 
 
+KEYRING = """
+import ctypes
+call = {"x86_64": 250, "aarch64": 219}.get(os.uname().machine)
+found = ctypes.CDLL(None).syscall(call, 0, -3, 0) if call else -1
+"""
+
+
+def test_keys_stored_in_the_kernel_are_not_inherited():
+    ours = {"os": os}
+    exec(KEYRING, ours)
+    inside = value(KEYRING, "found")
+    assert inside == -1 or inside != ours["found"]
+
+
 def test_open_descriptors_are_the_standard_ones_and_the_tokens():
     opened = value(TRY, "[d for d in range(64) if error(os.fstat, d) is None]")
     assert opened[:3] == [0, 1, 2] and len(opened) == 4

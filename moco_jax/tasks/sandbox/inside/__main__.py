@@ -85,6 +85,7 @@ def _write(process: int, name: str, text: str) -> None:
 def _guard(job: dict[str, Any], result: int, user: int | None) -> None:
     """The warden: builds the room and waits for the keeper."""
     _write(os.getpid(), "oom_score_adj", "1000")
+    kernel.leave_keyring()
     room.build(job["binds"], job["limits"]["file_bytes"], user or 0)
     keeper = os.fork()
     if keeper == 0:

@@ -17,6 +17,8 @@ BIND, RECURSIVE, PRIVATE = 0x1000, 0x4000, 0x40000
 NOSUID, NODEV = 0x2, 0x4
 DETACH = 2
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
+KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s390x": 280}
+JOIN_SESSION_KEYRING = 1
 MOUNT_SETATTR = 442
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
 READ_ONLY_NOSUID_NODEV = 0x1 | 0x2 | 0x4
@@ -64,6 +66,14 @@ def pivot_root(new_root: str, old_root: str) -> None:
 def detach(path: str) -> None:
     """Unmounts a tree at once, whoever uses it."""
     checked(f"umount {path}", LIBC.umount2(os.fsencode(path), DETACH))
+
+
+def leave_keyring() -> None:
+    """Takes an empty session keyring, as keys the user has stored in the kernel are inherited.
+
+    Where the call is not allowed, no key can be read either.
+    """
+    LIBC.syscall(KEYCTL[os.uname().machine], JOIN_SESSION_KEYRING, None)
 
 
 def die_with_parent() -> None:
