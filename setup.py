@@ -42,6 +42,7 @@ setup(
             "tiny/pool/**/*",
             "tiny/tasks/*.json",
             "tasks/*.tsv",
+            "tasks/sandbox/inside/*.py",
             "analysis/*.html",
         ]
     },
