@@ -196,6 +196,42 @@ def test_a_run_is_judged_found_again_and_not_judged_twice(models, kind, tmp_path
     assert spent and not any(spent)
 
 
+def test_a_run_killed_while_judging_goes_on_and_ends_like_an_unbroken_one(
+    models, tmp_path, monkeypatch
+):
+    task, pool = testing.dummy_task("reward_model", size=4), testing.dummy_pool(2)
+    real, judged = judgements._rewards, []
+
+    def go(out):
+        return run(
+            toy_methods.Relay,
+            pool,
+            task,
+            out=out,
+            sampling=testing.SHORT,
+            batch_size=8,
+            judges={"reward_model": models["reward_model"]},
+        )
+
+    def counted(member, rows, limit=None):
+        for place, value in real(member, rows):
+            if len(judged) == limit:
+                raise KeyboardInterrupt
+            judged.append(tuple(rows[place]))
+            yield place, value
+
+    monkeypatch.setattr(judgements, "_rewards", lambda m, r: counted(m, r, limit=3))
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path / "broken")
+    monkeypatch.setattr(judgements, "_rewards", counted)
+    broken = go(tmp_path / "broken")
+    # The one that was judged when the run died was not kept yet, so it may be judged again
+    assert len(judged) <= len(set(judged)) + 1
+    whole = go(tmp_path / "whole")
+    for name in ("responses.jsonl", "singles.jsonl"):
+        assert (broken.directory / name).read_text() == (whole.directory / name).read_text()
+
+
 def test_another_judge_is_another_run_and_dev_ranks_by_any_number(models, tmp_path):
     task, pool = testing.dummy_task("reward_model", size=4), testing.dummy_pool(3)
     found = [

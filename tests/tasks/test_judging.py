@@ -1,5 +1,7 @@
 """Kinds that a model judges: what judges see, what comes of their values, and what is missing."""
 
+import json
+
 import pytest
 
 from moco_jax.tasks import ROLES, Case, Item, load_task, score_items
@@ -131,3 +133,20 @@ def test_the_reference_s_files_load(shared_dir, name):
     task = load_task(name, data_dir=shared_dir / "data")
     assert task.kind in JUDGED
     assert task.left_out == {"dev": 0, "test": 0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "field"),
+    [
+        ("reward_model", {"output": "x"}, "input"),
+        ("text_generation", {"input": 3}, "input"),
+        ("general_verifier", {"input": "x"}, "output"),
+        ("generation_diversity", {"input": "x", "reference": "y"}, "reference"),
+    ],
+)
+def test_a_row_that_breaks_the_format_is_named_with_file_row_and_field(tmp_path, kind, row, field):
+    good = {"input": "x", "output": "y", "reference": ["z"]}
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({"task_type": kind, "dev": [good], "test": [good, row]}))
+    with pytest.raises(ValueError, match=rf"mine\.json: test row 1.*'{field}'"):
+        load_task(path)
