@@ -66,7 +66,7 @@ $(VENV)/installed-lint: $(VENV)/installed-test
 	@touch $@
 
 $(VENV)/installed-parity: $(VENV)/installed-test
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[parity]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[parity,chem,language,math]"
 	@touch $@
 
 clean:

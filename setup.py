@@ -21,6 +21,9 @@ REQUIRES = [
 EXTRAS = {
     "cuda": ["jax[cuda13]>=0.10"],
     "tpu": ["jax[tpu]>=0.10"],
+    "chem": ["rdkit>=2025.3"],
+    "language": ["py3langid>=0.3"],
+    "math": ["math-verify>=0.8"],
     "test": ["hypothesis>=6.100", "pytest>=8.0"],
     "lint": ["import-linter>=2.0", "mypy>=1.15", "ruff>=0.12"],
     "parity": ["peft>=0.17", "torch==2.13.0"],
@@ -34,7 +37,14 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["moco_jax", "moco_jax.*"]),
     package_data={
-        "moco_jax": ["py.typed", "tiny/pool/**/*", "tiny/tasks/*.json", "analysis/*.html"],
+        "moco_jax": [
+            "py.typed",
+            "tiny/pool/**/*",
+            "tiny/tasks/*.json",
+            "tasks/*.tsv",
+            "tasks/sandbox/inside/*.py",
+            "analysis/*.html",
+        ],
     },
     install_requires=REQUIRES,
     extras_require=EXTRAS,

@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from moco_jax.decoding.types import Response
@@ -129,6 +129,14 @@ class Method(abc.ABC):
 
     name: ClassVar[str]
     needs: ClassVar[Needs] = Needs()
+
+    def training_texts(self) -> Iterable[str]:
+        """What the method trains on beyond the dev split: prompts and answers as texts.
+
+        A run counts and reports the test questions that stand in them. A method that brings data
+        of its own overrides this.
+        """
+        return ()
 
     @abc.abstractmethod
     def fit(self, bench: Workbench) -> System:

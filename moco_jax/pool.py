@@ -19,6 +19,7 @@ from moco_jax.models import lora
 from moco_jax.models import tokenizer as words
 from moco_jax.models.checkpoint import Checkpoint, load_checkpoint, open_checkpoint, save_checkpoint
 from moco_jax.models.config import ModelConfig
+from moco_jax.models.encoder import EncoderConfig
 from moco_jax.tiny.registry import PREFIX, tiny_pool_path
 
 PyTree = Any
@@ -188,7 +189,7 @@ def default_dtype() -> Any:
     return jnp.dtype(jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16)
 
 
-def fingerprint(params: PyTree, config: ModelConfig, text_rules: str) -> str:
+def fingerprint(params: PyTree, config: ModelConfig | EncoderConfig, text_rules: str) -> str:
     """Hash (hex) of tensors with their paths, types and shapes, of the config and tokenizer."""
     total = hashlib.blake2b(digest_size=32)
     total.update(json.dumps([dataclasses.asdict(config), text_rules], default=str).encode())

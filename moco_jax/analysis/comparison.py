@@ -10,7 +10,7 @@ import numpy as np
 from moco_jax.analysis.load import LoadedRun
 from moco_jax.runs import statistics
 from moco_jax.runs.result import Verdict, judge
-from moco_jax.runs.statistics import Interval
+from moco_jax.runs.statistics import Interval, sign_test
 
 LEVEL = 0.95
 Groups = Sequence[str | None] | None
@@ -123,24 +123,3 @@ def indistinguishable(
         return True
     found = statistics.difference_interval(ours, theirs, groups, level=level)
     return found.low <= 0 <= found.high
-
-
-def sign_test(ours: Sequence[float], theirs: Sequence[float], groups: Groups = None) -> float:
-    """Two-sided exact sign test over the clusters on which two systems differ.
-
-    With right-or-wrong scores and items that stand alone it is McNemar's exact test.
-
-    Args:
-        ours: f64[n].
-        theirs: f64[n], for the same items.
-        groups: the cluster of each item; None: items stand alone.
-
-    Returns:
-        The probability of a split at least this uneven if both were equally good.
-    """
-    differences = np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)
-    sums, _ = statistics.clusters(differences, groups or [None] * len(differences))
-    wins, losses = int((sums > 0).sum()), int((sums < 0).sum())
-    total, fewer = wins + losses, min(wins, losses)
-    tail = sum(math.comb(total, k) for k in range(fewer + 1))
-    return min(1.0, 2 * tail / 2**total)

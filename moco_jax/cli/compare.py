@@ -176,6 +176,8 @@ def _compare(
         ratio=config.ratio,
         dtype=config.dtype,
         data_dir=config.data_dir,
+        judges={role: name for role in settings.JUDGES if (name := getattr(config, role))},
+        allow_weak_sandbox=config.allow_weak_sandbox,
         progress=sys.stderr.isatty(),
     )
 

@@ -21,7 +21,7 @@ def _methods(parsed: Parsed) -> TextTable:
 
 
 def _tasks(parsed: Parsed) -> TextTable:
-    from moco_jax.tasks import SCORERS, list_tasks
+    from moco_jax.tasks import list_tasks
 
     rows = [
         (
@@ -29,12 +29,17 @@ def _tasks(parsed: Parsed) -> TextTable:
             info.kind,
             str(info.dev),
             str(info.test),
-            "ready" if info.present else "pass --data_dir",
-            "" if info.kind in SCORERS else "cannot be scored yet",
+            info.paper,
+            info.licence,
+            "ready" if info.present else info.source,
         )
         for info in sorted(list_tasks(parsed["data_dir"]), key=lambda info: not info.present)
     ]
-    return TextTable(("task", "kind", "dev", "test", "file", ""), tuple(rows), frozenset({2, 3}))
+    return TextTable(
+        ("task", "kind", "dev", "test", "arXiv", "licence", "source"),
+        tuple(rows),
+        frozenset({2, 3}),
+    )
 
 
 def _architectures(parsed: Parsed) -> TextTable:
@@ -67,6 +72,10 @@ def _run(parsed: Parsed, words: Sequence[str]) -> int:
             offer = f"did you mean {near[0]}?" if near else f"there are {', '.join(LISTS)}"
             raise ValueError(f"there is no list of {word!r}: {offer}")
     print("\n\n".join(to_text(LISTS[word](parsed)) for word in words or LISTS))
+    if "tasks" in (words or LISTS):
+        from moco_jax.tasks.datasets import HOW_TO_GET
+
+        print(HOW_TO_GET)
     return 0
 
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 VERBOSE, DEBUG = "verbose", "debug"
 REQUIRED = ("method", "task", "models")
-FIELDS = ("models", "out")
+JUDGES = ("reward_model", "verifier", "embedding_model")
+FIELDS = ("models", "out", "allow_weak_sandbox", *JUDGES)
 FLAT = ("max_new_tokens", "temperature", "top_p", "batch_size", "ratio", "data_dir", "dtype")
 """Flags that have the names of settings; `RunConfig.with_settings` knows where they belong."""
 
@@ -44,6 +45,9 @@ def define_decoding(values: flags.FlagValues) -> None:
         "data_dir": "folder of TASK.json files",
         "dtype": "of the weights: float32, bfloat16, float16 (default: float32 on CPU, else "
         "bfloat16)",
+        "reward_model": "judges reward_model and text_generation tasks (default: the papers')",
+        "verifier": "judges general_verifier tasks (default: the papers')",
+        "embedding_model": "judges generation_diversity tasks (default: the papers')",
     }
     numbers: dict[str, tuple[Callable[..., Any], str]] = {
         "max_new_tokens": (flags.DEFINE_integer, "longest answer, in tokens"),
@@ -57,6 +61,13 @@ def define_decoding(values: flags.FlagValues) -> None:
         [],
         "any other setting, of the method or of sampling, as a JSON value or a text; may be "
         "repeated",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "allow_weak_sandbox",
+        False,
+        "run programs that models wrote even where the system gives no namespaces; they can then "
+        "read and write what you can (docs/sandbox.md)",
         flag_values=values,
     )
     for name, (define, text) in numbers.items():

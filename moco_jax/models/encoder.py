@@ -271,6 +271,15 @@ def _read_params(config: EncoderConfig, directory: pathlib.Path, dtype: Any) -> 
     return traverse_util.unflatten_dict(read)
 
 
+def disk_tensors(params: Params) -> dict[str, np.ndarray]:
+    """Parameters as the tensors of a checkpoint, by their names on disk."""
+    found = {}
+    for path, leaf in traverse_util.flatten_dict(params).items():
+        array = np.asarray(leaf)
+        found[_disk_name(path)] = np.ascontiguousarray(array.T if path[-1] == "kernel" else array)
+    return found
+
+
 def _disk_name(path: tuple[str, ...]) -> str:
     """The Hugging Face name of a leaf, without the prefix that models with heads put before it."""
     *modules, leaf = path

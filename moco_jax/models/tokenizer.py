@@ -153,6 +153,20 @@ class ChatTemplate:
         bos = [] if self.source else self._bos
         return [*bos, *self._encode(self.text(messages, prefix, thinking))["input_ids"]]
 
+    def conversation(self, messages: Messages) -> list[int]:
+        """Token ids of a finished conversation, as reward models read it: nobody is to go on.
+
+        Args:
+            messages: turns, ending with the assistant's.
+
+        Raises:
+            ValueError: there are no turns, or the template refuses them; with its own reason.
+        """
+        turns = _turns(messages)
+        if not self.source:
+            return [*self._bos, *self._encode(_plain(turns))["input_ids"]]
+        return list(self._encode(self._templated(turns, None, finished=True))["input_ids"])
+
     def truncate(
         self, messages: Messages, limit: int, prefix: str = "", thinking: bool | None = None
     ) -> tuple[list[int], int]:
@@ -188,12 +202,12 @@ class ChatTemplate:
     def _encode(self, text: str, **options: Any) -> Any:
         return self.tokenizer(text, add_special_tokens=False, verbose=False, **options)
 
-    def _templated(self, turns: list[_Turn], thinking: bool | None) -> str:
+    def _templated(self, turns: list[_Turn], thinking: bool | None, finished: bool = False) -> str:
         from jinja2.exceptions import TemplateError
 
         has_system = turns[0].role == "system"
         try:
-            text = self._apply(turns, thinking)
+            text = self._apply(turns, thinking, finished)
         except TemplateError as error:
             if not has_system:
                 raise ValueError(self._refusal(turns, error)) from error
@@ -203,18 +217,18 @@ class ChatTemplate:
                 return text
         turns = _fold_system(turns)
         try:
-            return self._apply(turns, thinking)
+            return self._apply(turns, thinking, finished)
         except TemplateError as error:
             raise ValueError(self._refusal(turns, error)) from error
 
-    def _apply(self, turns: list[_Turn], thinking: bool | None) -> str:
+    def _apply(self, turns: list[_Turn], thinking: bool | None, finished: bool) -> str:
         source = self.source
         options = {} if thinking is None else {"enable_thinking": thinking}
         return self.tokenizer.apply_chat_template(
             [turn._asdict() for turn in turns],
             chat_template=_FIXED_DAY + source if "strftime_now" in source else source,
             tokenize=False,
-            add_generation_prompt=True,
+            add_generation_prompt=not finished,
             **(options if "enable_thinking" in source else {}),
         )
 

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import math
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import logging
@@ -15,6 +15,7 @@ from moco_jax.method import Method, NeedsError
 from moco_jax.runs import naming
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.execution import execute
+from moco_jax.runs.judges import AnyJudge, JudgeModels, make_judges, names_of
 from moco_jax.runs.members import Members
 from moco_jax.runs.naming import AnyMethod, AnyPool
 from moco_jax.runs.processes import store_of
@@ -104,6 +105,8 @@ def compare(
     ratio: float = RunConfig.ratio,
     dtype: str | None = None,
     data_dir: str | None = None,
+    judges: Mapping[str, AnyJudge] | None = None,
+    allow_weak_sandbox: bool = False,
     progress: bool = False,
 ) -> Table:
     """Runs every method on every task with every seed.
@@ -122,6 +125,8 @@ def compare(
         ratio: share of both splits to keep.
         dtype: of the weights.
         data_dir: folder of `<task>.json` files.
+        judges: models that judge answers, by role; see `run`.
+        allow_weak_sandbox: run programs that models wrote even without namespaces.
         progress: whether long work draws a bar.
 
     Raises:
@@ -140,10 +145,13 @@ def compare(
         batch_size=batch_size,
         dtype=dtype,
         data_dir=data_dir,
+        allow_weak_sandbox=allow_weak_sandbox,
+        **names_of(judges),
     )
     rows = []
     made = [naming.make_method(method, {}) for method in methods]
     loaded = [naming.make_task(task, base) for task in tasks]
+    models = make_judges({task.kind for task in loaded}, base, judges)
     with store_of(out) as kept:
         for (named, task), method in itertools.product(zip(tasks, loaded, strict=True), made):
             config = dataclasses.replace(
@@ -152,7 +160,7 @@ def compare(
                 method=naming.spec_of(method),
                 hyperparameters=naming.recorded(method, {}),
             )
-            rows.append(_row(config, method, task, members, kept, seeds, progress))
+            rows.append(_row(config, method, task, members, kept, models, seeds, progress))
             logging.info("%s", rows[-1])
     return Table(tuple(rows))
 
@@ -163,6 +171,7 @@ def _row(
     task: Task,
     members: Members,
     kept: Store,
+    judges: JudgeModels,
     seeds: Sequence[int],
     progress: bool,
 ) -> Row:
@@ -170,7 +179,9 @@ def _row(
     for seed in seeds:
         config = dataclasses.replace(base, seed=seed)
         try:
-            results.append(execute(config, method, task, members, kept, progress=progress))
+            results.append(
+                execute(config, method, task, members, kept, judges=judges, progress=progress)
+            )
         except NeedsError as error:
             return Row(method.name, task.name, (), str(error))
     return Row(method.name, task.name, tuple(results))

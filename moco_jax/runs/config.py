@@ -8,6 +8,7 @@ from typing import Any
 
 from moco_jax.decoding.types import Sampling
 from moco_jax.runs import words
+from moco_jax.tasks.judging import ROLES
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -29,6 +30,10 @@ class RunConfig:
         data_dir: folder of `<task>.json` files.
         prompt_template: replaces the task kind's own.
         kind: how to score, where the task's file does not say.
+        reward_model: judges reward and text generation tasks; None takes the papers' own.
+        verifier: judges general verifier tasks; None takes the papers' own.
+        embedding_model: judges generation diversity tasks; None takes the papers' own.
+        allow_weak_sandbox: run programs that models wrote even without namespaces.
         hyperparameters: (name, value) pairs for the method, sorted by name.
         name: what the directory's name begins with; None takes method and task.
         gpu_ids: recorded; the devices there are do the work, however many ids stand here.
@@ -46,6 +51,10 @@ class RunConfig:
     data_dir: str | None = None
     prompt_template: str | None = None
     kind: str | None = None
+    reward_model: str | None = None
+    verifier: str | None = None
+    embedding_model: str | None = None
+    allow_weak_sandbox: bool = False
     hyperparameters: tuple[tuple[str, Any], ...] = ()
     name: str | None = None
     gpu_ids: tuple[int, ...] = ()
@@ -102,7 +111,7 @@ class RunConfig:
             if name not in words.SAMPLING:
                 raise ValueError(words.unknown("sampling setting", name, words.SAMPLING))
         for name, value in record.items():
-            if name in settings and settings[name] != value:
+            if name in settings and name not in ROLES and settings[name] != value:
                 raise ValueError(
                     f"{name} is {value!r}, but {settings[name]!r} among the hyperparameters; "
                     "it belongs to the run: keep one"

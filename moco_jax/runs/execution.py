@@ -2,7 +2,7 @@
 
 import functools
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from absl import logging
 
@@ -15,12 +15,13 @@ from moco_jax.runs import directory as files
 from moco_jax.runs import records
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.directory import RunDirectory
-from moco_jax.runs.ledger import FIT, RESPOND, SCORE, Ledger
+from moco_jax.runs.judges import JudgeModels, needed_judges
+from moco_jax.runs.ledger import FIT, JUDGE, RESPOND, SCORE, Ledger
 from moco_jax.runs.members import Members
 from moco_jax.runs.resolved import Resolved
 from moco_jax.runs.result import RunResult, summarise
 from moco_jax.system import Context, System, restore_system
-from moco_jax.tasks import Score, Split, Task, score_items
+from moco_jax.tasks import Judges, Score, Split, Task, score_items
 
 MakeEngine = Callable[[], Engine]
 
@@ -32,6 +33,7 @@ def execute(
     members: Members,
     store: Store,
     *,
+    judges: JudgeModels | None = None,
     anew: bool = False,
     progress: bool = False,
 ) -> RunResult:
@@ -43,17 +45,21 @@ def execute(
         task: the task that `config.task` names.
         members: the pool that `config.models` names.
         store: keeps finished answers.
+        judges: models by role, for the kinds of tasks that one judges.
         anew: fits and answers again even if a finished or interrupted run is found; answers that
             the store holds are still taken from there.
         progress: whether long work draws a bar.
 
     Raises:
         NeedsError: the pool or the task does not meet what the method needs.
+        ValueError: the task's kind needs a judge and there is none.
         RuntimeError: another process is working on the same run.
     """
+    models = needed_judges(task.kind, judges or {})
     method.needs.check(method.name, members.infos, task.kind)
     named = list(zip(members.names, members.identities(store), strict=True))
-    resolved = Resolved.of(config, method, task, named, members.dtype)
+    judged = [(role, model.name, model.identity(store)) for role, model in models.items()]
+    resolved = Resolved.of(config, method, task, named, members.dtype, judged)
     place = RunDirectory(config.out, resolved.directory_name)
     if place.finished and not anew:
         logging.info("found the finished run %s", place.path)
@@ -74,7 +80,8 @@ def execute(
             meter=ledger,
             progress=progress,
         )
-        return _attempt(resolved, method, task, pool, engines, ledger, place)
+        bound = {role: model.bind(store, ledger.judging) for role, model in models.items()}
+        return _attempt(resolved, method, task, pool, engines, ledger, place, bound)
 
 
 def _attempt(
@@ -85,15 +92,17 @@ def _attempt(
     engines: MakeEngine,
     ledger: Ledger,
     place: RunDirectory,
+    judges: Judges,
 ) -> RunResult:
     """Fits, answers, scores and writes, from where an interrupted attempt was."""
     config = resolved.config
     place.write_json(files.CONFIG, resolved.to_record())
-    system = _fit(method, workbench(pool, config, engines(), task.dev), place, ledger)
+    system = _fit(method, workbench(pool, config, engines(), task.dev, judges), place, ledger)
     with ledger.phase(RESPOND):
         context = Context(pool, engines(), config.sampling, config.seed)
         responses = respond(system, context, task)
-    result = _write(resolved, task, responses, pool, engines, ledger, place)
+    texts = method.training_texts()
+    result = _write(resolved, task, responses, pool, engines, ledger, place, judges, texts)
     place.finish()
     return result
 
@@ -107,12 +116,14 @@ def read_result(run_dir: pathlib.Path) -> RunResult:
     return RunResult.from_record(files.read_json(run_dir / files.RESULT), run_dir)
 
 
-def workbench(pool: Pool, config: RunConfig, engine: Engine, dev: Split) -> Workbench:
+def workbench(
+    pool: Pool, config: RunConfig, engine: Engine, dev: Split, judges: Judges | None = None
+) -> Workbench:
     """What `fit` gets. Nothing in it leads to the test split."""
 
     def score(indices: Sequence[int], outputs: Sequence[str]) -> list[Score]:
         items = [dev.items[index] for index in indices]
-        return score_items(items, [dev.golds[index] for index in indices], outputs)
+        return score_items(items, [dev.golds[index] for index in indices], outputs, judges)
 
     return Workbench(pool, engine, config.sampling, config.seed, dev=dev, scorer=score)
 
@@ -121,7 +132,9 @@ def _fit(method: Method, bench: Workbench, place: RunDirectory, ledger: Ledger) 
     """The fitted system: of an interrupted attempt if that got so far, else fitted and saved."""
     if place.fitted:
         logging.info("going on with the system fitted in %s", place.work)
-        ledger.take_over(files.read_json(place.work / files.LEDGER), FIT)
+        before = files.read_json(place.work / files.LEDGER)
+        for line in (FIT, JUDGE):
+            ledger.take_over(before, line)
         return restore_system(place.work / files.ARTIFACTS)
     with ledger.phase(FIT):
         system = method.fit(bench)
@@ -153,20 +166,27 @@ def _write(
     engines: MakeEngine,
     ledger: Ledger,
     place: RunDirectory,
+    judges: Judges,
+    training_texts: Iterable[str],
 ) -> RunResult:
     """Scores the answers, compares them with the members' own, and writes all files."""
-    scores = task.score("test", [response.text for response in responses])
+    scores = task.score("test", [response.text for response in responses], judges=judges)
     with ledger.phase(SCORE):
         # An engine of its own: to one that has asked before, these would be second samples.
-        bench = workbench(pool, resolved.config, engines(), task.dev)
+        bench = workbench(pool, resolved.config, engines(), task.dev, judges)
         dev = bench.dev_scores()
         alone = [bench.answer(index, task.test.items) for index in range(len(pool))]
-    worth = [task.score("test", [response.text for response in theirs]) for theirs in alone]
+    worth = [
+        task.score("test", [response.text for response in theirs], judges=judges)
+        for theirs in alone
+    ]
     items = task.test.items
     place.write_lines(files.RESPONSES, records.answers(items, responses, scores))
     place.write_lines(files.TRANSCRIPTS, records.transcripts(items, responses))
     place.write_lines(files.SINGLES, records.singles(pool.names, items, alone, worth))
     place.write_json(files.LEDGER, ledger.to_json())
-    result = summarise(resolved, task, responses, scores, dev, worth, ledger, place.path)
+    result = summarise(
+        resolved, task, responses, scores, dev, worth, ledger, place.path, training_texts
+    )
     place.write_json(files.RESULT, result.to_record())
     return result

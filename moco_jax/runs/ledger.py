@@ -8,9 +8,11 @@ from typing import Any
 
 from moco_jax.decoding.hooks import Charge
 
-FIT, RESPOND, SCORE = "fit", "respond", "score"
+FIT, RESPOND, SCORE, JUDGE = "fit", "respond", "score", "judge"
 PHASES = (FIT, RESPOND, SCORE)
 """`score` holds what the comparison with single members cost; it is no cost of the method."""
+LINES = (*PHASES, JUDGE)
+"""`judge` is no phase: what judging answers costs is booked there, whoever wanted the score."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +81,14 @@ class Ledger:
         """Books a charge."""
         if self._phase is None:
             raise RuntimeError("the ledger got a charge outside of any phase; use `with phase()`")
-        line = (self._phase, charge.member, charge.purpose)
+        self._book(self._phase, charge)
+
+    def judging(self, charge: Charge) -> None:
+        """Books what a judge cost; judges work inside of phases and outside of them."""
+        self._book(JUDGE, charge)
+
+    def _book(self, name: str, charge: Charge) -> None:
+        line = (name, charge.member, charge.purpose)
         totals = Totals.of(charge)
         cost = Cost(totals, Totals() if charge.cached else totals)
         self._lines[line] = self._lines.get(line, Cost()) + cost
@@ -136,4 +145,4 @@ class Ledger:
 
 
 def _by_phase(entry: tuple[Line, Cost]) -> tuple[int, Line]:
-    return PHASES.index(entry[0][0]), entry[0]
+    return LINES.index(entry[0][0]), entry[0]

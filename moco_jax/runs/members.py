@@ -67,6 +67,11 @@ class Members:
 
 def _files_key(info: MemberInfo, dtype: str) -> str:
     places = [fetch(info.path)] + ([pathlib.Path(info.adapter)] if info.adapter else [])
+    return files_key(places, dtype)
+
+
+def files_key(places: Sequence[pathlib.Path], dtype: str) -> str:
+    """The store's key for the identity of weights that stand in these directories."""
     files = [_files(place) for place in places]
     return digest("identity", package_version(PACKAGE), dtype, files)
 

@@ -72,20 +72,34 @@ def spec_of(method: AnyMethod) -> str:
 
 
 def make_task(task: str | Task, config: RunConfig) -> Task:
-    """The task a name means, cut and asked as the config says; a loaded task is taken as it is."""
-    if isinstance(task, str):
-        return load_task(
-            task,
-            data_dir=config.data_dir,
-            ratio=config.ratio,
-            prompt_template=config.prompt_template,
-            kind=config.kind,
-        )
+    """The task a name means, cut and asked as the config says; a loaded task is taken as it is.
+
+    Raises:
+        ValueError: it cannot be loaded, or scoring it needs something that this machine lacks.
+    """
+    made = _load(task, config) if isinstance(task, str) else _as_it_is(task, config)
+    made.ready()
+    return made
+
+
+def _load(task: str, config: RunConfig) -> Task:
+    return load_task(
+        task,
+        data_dir=config.data_dir,
+        ratio=config.ratio,
+        prompt_template=config.prompt_template,
+        kind=config.kind,
+        allow_weak_sandbox=config.allow_weak_sandbox,
+    )
+
+
+def _as_it_is(task: Task, config: RunConfig) -> Task:
     changes = {
         "ratio": config.ratio != 1.0,
         "data_dir": config.data_dir is not None,
         "prompt_template": config.prompt_template is not None,
         "kind": config.kind is not None,
+        "allow_weak_sandbox": config.allow_weak_sandbox and not task.allow_weak_sandbox,
     }
     for name, changed in changes.items():
         if changed:

@@ -36,6 +36,7 @@ class Resolved:
         members: (name, identity) of the pool, in order.
         task: name and fingerprint.
         dtype: of the weights.
+        judges: (role, name, identity) of the models that judge the answers.
     """
 
     config: RunConfig
@@ -43,6 +44,7 @@ class Resolved:
     members: tuple[tuple[str, str], ...]
     task: dict[str, str]
     dtype: str
+    judges: tuple[tuple[str, str, str], ...] = ()
 
     @classmethod
     def of(
@@ -52,6 +54,7 @@ class Resolved:
         task: Task,
         members: Sequence[tuple[str, str]],
         dtype: str,
+        judges: Sequence[tuple[str, str, str]] = (),
     ) -> "Resolved":
         """Resolves a config whose method, task and members are at hand."""
         described = {
@@ -60,12 +63,12 @@ class Resolved:
             "hyperparameters": all_hyperparameters(method),
         }
         named = {"name": task.name, "kind": task.kind, "fingerprint": task.fingerprint}
-        return cls(config, described, tuple(members), named, dtype)
+        return cls(config, described, tuple(members), named, dtype, tuple(judges))
 
     @functools.cached_property
     def digest(self) -> str:
         """sha256 (hex) of all that determines the run's files."""
-        parts = {
+        parts: dict[str, Any] = {
             "method": self.method,
             "members": self.members,
             "task": self.task,
@@ -76,6 +79,8 @@ class Resolved:
             "platform": jax.default_backend(),
             "versions": [package_version(PACKAGE), ENGINE_VERSION],
         }
+        if self.judges:
+            parts["judges"] = [[role, identity] for role, _, identity in self.judges]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -91,6 +96,10 @@ class Resolved:
             "digest": self.digest,
             "method": self.method,
             "members": [{"name": name, "identity": identity} for name, identity in self.members],
+            "judges": [
+                {"role": role, "name": name, "identity": identity}
+                for role, name, identity in self.judges
+            ],
             "task": self.task,
             "dtype": self.dtype,
             "devices": devices(),

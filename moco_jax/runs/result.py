@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from moco_jax.decoding.types import Response
@@ -11,7 +11,8 @@ from moco_jax.runs import statistics
 from moco_jax.runs.ledger import SCORE, Cost, Ledger, Totals
 from moco_jax.runs.resolved import Resolved
 from moco_jax.runs.statistics import Interval
-from moco_jax.tasks import Score, Task, leaked_indices
+from moco_jax.tasks import Score, Task, indices_in_texts, leaked_indices
+from moco_jax.tasks.leakage import distinct_questions
 
 Verdict = Literal["beats", "within noise of", "loses to"]
 
@@ -49,8 +50,11 @@ class RunResult:
         prompt_too_long: share of items that were never run because the prompt did not fit.
         prompt_cut: share of prompts whose middle was cut.
         leaked: share of test items whose question also stands in dev.
+        leaked_questions: how many different questions those are.
+        trained_on: share of test items whose question stands in the method's own training data.
         cost: of fitting and answering: `attributed` as if alone, and really `spent`.
         comparison_cost: of the members' own answers, which are no cost of the method.
+        judges: names of the models that judged the answers, by role.
         directory: where the run's files are.
     """
 
@@ -72,8 +76,11 @@ class RunResult:
     prompt_too_long: float
     prompt_cut: float
     leaked: float
+    leaked_questions: int
+    trained_on: float
     cost: Cost
     comparison_cost: Cost
+    judges: dict[str, str]
     directory: pathlib.Path = dataclasses.field(compare=False)
 
     def to_record(self) -> dict[str, Any]:
@@ -112,8 +119,18 @@ class RunResult:
             f"  cost         {done.flops:.2e} FLOPs, {done.prompt_tokens} tokens read, "
             f"{done.new_tokens} written, {done.seconds:.1f} s; spent {spent.seconds:.1f} s",
         ]
+        if self.judges:
+            lines.append(f"  judged by    {', '.join(self.judges.values())}")
         if self.leaked:
-            lines.append(f"  beware       {self.leaked:.1%} of the test questions stand in dev")
+            lines.append(
+                f"  beware       {round(self.leaked * self.n)} of {self.n} test items "
+                f"({self.leaked_questions} questions) also stand in dev"
+            )
+        if self.trained_on:
+            lines.append(
+                f"  beware       {round(self.trained_on * self.n)} of {self.n} test items stand in "
+                "what the method trained on"
+            )
         return "\n".join([*lines, f"  files        {self.directory}"])
 
 
@@ -126,6 +143,7 @@ def summarise(
     singles: Sequence[Sequence[Score]],
     ledger: Ledger,
     directory: pathlib.Path,
+    training_texts: Iterable[str] = (),
 ) -> RunResult:
     """Puts a run's result together.
 
@@ -138,8 +156,11 @@ def summarise(
         singles: every member's own test scores, [member][item].
         ledger: what it cost.
         directory: where its files will be.
+        training_texts: what the method trained on beyond dev.
     """
-    groups = [item.group for item in task.test.items]
+    leaked = leaked_indices(task)
+    items = task.test.items
+    groups = [item.group for item in items]
     ours = [score.value for score in scores]
     alone = [[score.value for score in theirs] for theirs in singles]
     names = [name for name, _ in resolved.members]
@@ -165,9 +186,12 @@ def summarise(
         cut=_mean([response.finish == "length" for response in responses]),
         prompt_too_long=_mean([response.finish == "prompt_too_long" for response in responses]),
         prompt_cut=_mean([response.cut_tokens > 0 for response in responses]),
-        leaked=len(leaked_indices(task)) / len(ours),
+        leaked=len(leaked) / len(ours),
+        leaked_questions=distinct_questions(items[index] for index in leaked),
+        trained_on=len(indices_in_texts(items, training_texts)) / len(ours),
         cost=ledger.total(),
         comparison_cost=ledger.total(SCORE),
+        judges={role: name for role, name, _ in resolved.judges},
         directory=directory,
     )
 

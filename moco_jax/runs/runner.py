@@ -11,6 +11,7 @@ from moco_jax.method import Method
 from moco_jax.runs import naming
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.execution import execute
+from moco_jax.runs.judges import AnyJudge, make_judges, names_of
 from moco_jax.runs.members import Members
 from moco_jax.runs.naming import AnyMethod, AnyPool
 from moco_jax.runs.processes import store_of
@@ -33,6 +34,8 @@ def run(
     data_dir: str | None = None,
     prompt_template: str | None = None,
     name: str | None = None,
+    judges: Mapping[str, AnyJudge] | None = None,
+    allow_weak_sandbox: bool = False,
     anew: bool = False,
     progress: bool = False,
 ) -> RunResult:
@@ -55,6 +58,10 @@ def run(
         data_dir: folder of `<task>.json` files.
         prompt_template: replaces the task kind's own.
         name: what the directory's name begins with; None takes method and task.
+        judges: models that judge answers, by role (`reward_model`, `verifier`,
+            `embedding_model`): names, or loaded models; a task that needs one and has none is
+            judged by the papers' own.
+        allow_weak_sandbox: run programs that models wrote even without namespaces.
         anew: fits and answers again even if the run is finished.
         progress: whether long work draws a bar.
 
@@ -77,8 +84,10 @@ def run(
         prompt_template=prompt_template,
         hyperparameters=naming.recorded(method, hyperparameters or {}),
         name=name,
+        allow_weak_sandbox=allow_weak_sandbox,
+        **names_of(judges),
     )
-    return start(config, made, task, pool, anew=anew, progress=progress)
+    return start(config, made, task, pool, judges=judges, anew=anew, progress=progress)
 
 
 def run_config(config: RunConfig, *, anew: bool = False, progress: bool = False) -> RunResult:
@@ -93,6 +102,7 @@ def start(
     task: str | Task,
     pool: AnyPool,
     *,
+    judges: Mapping[str, AnyJudge] | None = None,
     anew: bool,
     progress: bool,
 ) -> RunResult:
@@ -103,5 +113,8 @@ def start(
         logging.info(
             "gpu_ids %s are recorded; all work goes to the devices there are", list(config.gpu_ids)
         )
+    models = make_judges([loaded.kind], config, judges)
     with store_of(config.out) as kept:
-        return execute(config, method, loaded, members, kept, anew=anew, progress=progress)
+        return execute(
+            config, method, loaded, members, kept, judges=models, anew=anew, progress=progress
+        )

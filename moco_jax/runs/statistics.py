@@ -1,6 +1,7 @@
 """How sure a mean or a difference is: seeded bootstrap intervals, clustered where items are."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -104,6 +105,69 @@ def differing_clusters(
     scores, labels = _checked(_paired(ours, theirs), groups)
     sums, _ = clusters(scores, labels)
     return int(np.count_nonzero(sums))
+
+
+@dataclasses.dataclass(frozen=True)
+class McNemar:
+    """McNemar's exact test of two systems that are right or wrong on the same items.
+
+    Attributes:
+        ours_only: items that only the first solves.
+        theirs_only: items that only the second solves.
+        p: two-sided probability of a split at least this uneven if both were equally good.
+    """
+
+    ours_only: int
+    theirs_only: int
+    p: float
+
+
+def mcnemar(ours: Sequence[float], theirs: Sequence[float]) -> McNemar:
+    """McNemar's exact test (Psychometrika 1947, doi 10.1007/BF02295996).
+
+    Items have to stand alone; for grouped items or scores between 0 and 1 see `sign_test`.
+
+    Args:
+        ours: 0 or 1 per item.
+        theirs: 0 or 1 for the same items.
+
+    Raises:
+        ValueError: a score is neither 0 nor 1, or the two do not pair.
+    """
+    differences = _paired(ours, theirs)
+    if not np.isin(np.concatenate([ours, theirs]), (0.0, 1.0)).all():
+        raise ValueError("McNemar's test needs scores of 0 or 1; use sign_test for others")
+    wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
+    return McNemar(wins, losses, binomial_two_sided(wins, losses))
+
+
+def sign_test(
+    ours: Sequence[float],
+    theirs: Sequence[float],
+    groups: Sequence[str | None] | None = None,
+) -> float:
+    """Two-sided exact sign test over the clusters on which two systems differ.
+
+    With right-or-wrong scores and items that stand alone it is McNemar's exact test.
+
+    Args:
+        ours: f64[n].
+        theirs: f64[n], for the same items.
+        groups: the cluster of each item; None: items stand alone.
+
+    Returns:
+        The probability of a split at least this uneven if both were equally good.
+    """
+    scores, labels = _checked(_paired(ours, theirs), groups)
+    sums, _ = clusters(scores, labels)
+    return binomial_two_sided(int((sums > 0).sum()), int((sums < 0).sum()))
+
+
+def binomial_two_sided(wins: int, losses: int) -> float:
+    """Probability that a fair coin splits wins + losses tosses at least this unevenly."""
+    total, fewer = wins + losses, min(wins, losses)
+    tail = sum(math.comb(total, k) for k in range(fewer + 1))
+    return min(1.0, 2 * tail / 2**total)
 
 
 def _checked(

@@ -1,7 +1,8 @@
 """The values every part of this room passes around: items, golds, splits, scores."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Outcome = Literal["correct", "partial", "wrong", "unparsed", "scored"]
 
@@ -34,10 +35,12 @@ class Gold:
     Attributes:
         answers: every accepted answer; for multiple choice the one positional letter.
         answer_type: what the file says the answer is (`"float"`, `"list of integer"`, ...).
+        details: what else the kind's scorer judges by, such as a category or hidden test data.
     """
 
     answers: tuple[str, ...]
     answer_type: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,10 @@ import hashlib
 import json
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+from moco_jax.tasks import hub
+from moco_jax.tasks.datasets import HOW_TO_GET, datasets
 from moco_jax.tasks.items import Gold, Item, Split
 from moco_jax.tasks.scorers import scorer_for
 from moco_jax.tasks.task import Task
@@ -23,6 +25,7 @@ def load_task(
     ratio: float = 1.0,
     prompt_template: str | None = None,
     kind: str | None = None,
+    allow_weak_sandbox: bool = False,
 ) -> Task:
     """Loads a task.
 
@@ -32,11 +35,13 @@ def load_task(
 
     Args:
         name_or_path: a packaged task (`tiny_mix`, `tiny_choice`), a path to a `.json` or `.jsonl`
-            file, or the bare name of a file in `data_dir`.
+            file, the bare name of a file in `data_dir`, or `hub:owner/name?...`, see `tasks.hub`.
         data_dir: folder of `<name>.json` files.
         ratio: share of both splits to keep, from the front: `int(n * ratio)`, at least one item.
         prompt_template: format string with `{question}` and `{choices}` that replaces the kind's.
         kind: how to score, where the file's own `task_type` is missing or not wanted.
+        allow_weak_sandbox: run programs that models wrote even where the system gives no
+            namespaces; docs/sandbox.md says what is lost.
 
     Raises:
         ValueError: the task is unknown, its kind cannot be scored, a row breaks the format (the
@@ -44,26 +49,56 @@ def load_task(
     """
     if not 0.0 < ratio <= 1.0:
         raise ValueError(f"ratio is the share of items to keep, above 0 and up to 1, not {ratio}")
-    path = find_task(name_or_path, data_dir)
-    content = path.read_bytes()
-    data = parse_file(path, content)
+    place, name, data, content_hash = read_task(name_or_path, data_dir)
     kind = kind or data.get("task_type")
     if not isinstance(kind, str):
-        raise ValueError(f"{path} names no 'task_type'; add one or pass kind=")
+        raise ValueError(f"{place} names no 'task_type'; add one or pass kind=")
     scorer_for(kind)
     template = TEMPLATES[kind] if prompt_template is None else prompt_template
     check_template(template)
-    dev, dev_left_out = _read_split(path, data, "dev", kind, template)
-    test, test_left_out = _read_split(path, data, "test", kind, template)
-    identity = json.dumps([hashlib.sha256(content).hexdigest(), kind, ratio, template])
+    dev, dev_left_out = _read_split(place, data, "dev", kind, template)
+    test, test_left_out = _read_split(place, data, "test", kind, template)
+    identity = json.dumps([content_hash, kind, ratio, template])
     return Task(
-        name=path.stem,
+        name=name,
         kind=kind,
         dev=_front(dev, ratio),
         test=_front(test, ratio),
-        source=str(path),
+        source=place,
         fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
         left_out={"dev": dev_left_out, "test": test_left_out},
+        allow_weak_sandbox=allow_weak_sandbox,
+    )
+
+
+class TaskFile(NamedTuple):
+    """A task as read, before its rows are checked.
+
+    Attributes:
+        place: path of the file, or its name on the hub.
+        name: what the task is called.
+        data: `{"task_type", "dev": [rows], "test": [rows]}`.
+        content_hash: sha256 (hex) of the content.
+    """
+
+    place: str
+    name: str
+    data: dict[str, Any]
+    content_hash: str
+
+
+def read_task(
+    name_or_path: str | pathlib.Path, data_dir: str | pathlib.Path | None = None
+) -> TaskFile:
+    """Reads the file, or the hub's dataset, that a task's name means; see `load_task`."""
+    if hub.is_hub(str(name_or_path)):
+        place = str(name_or_path)
+        data, content_hash = hub.read(place)
+        return TaskFile(place, hub.parse(place).name, data, content_hash)
+    path = find_task(name_or_path, data_dir)
+    content = path.read_bytes()
+    return TaskFile(
+        str(path), path.stem, parse_file(path, content), hashlib.sha256(content).hexdigest()
     )
 
 
@@ -89,6 +124,13 @@ def task_files(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _unknown(name: str, known: list[str], data_dir: str | pathlib.Path | None) -> str:
+    if name in datasets():
+        known_as = datasets()[name]
+        where = "no --data_dir was given" if data_dir is None else f"{data_dir} does not hold it"
+        return (
+            f"task {name!r} ({known_as.what}) is known but not here: {where}. "
+            f"Its source is {known_as.source}. {HOW_TO_GET}"
+        )
     nearest = difflib.get_close_matches(name, known)
     offer = f"did you mean {' or '.join(nearest)}?" if nearest else f"known are {known}."
     if data_dir is None:
@@ -127,7 +169,7 @@ def _from_lines(path: pathlib.Path, text: str) -> dict[str, Any]:
 
 
 def _read_split(
-    path: pathlib.Path, data: Mapping[str, Any], split: str, kind: str, template: str
+    path: str, data: Mapping[str, Any], split: str, kind: str, template: str
 ) -> tuple[Split, int]:
     """The scoreable rows of a split, and how many rows were left out."""
     rows = data.get(split)

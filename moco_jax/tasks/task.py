@@ -1,9 +1,12 @@
 """A task: dev and test questions, and what their answers are worth."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moco_jax.tasks.items import Gold, Item, Score, Split
+from moco_jax.tasks.judging import Judges
+from moco_jax.tasks.sandbox import require_sandbox, run_programs
 from moco_jax.tasks.scorers import scorer_for
 from moco_jax.tasks.scoring import score_items
 
@@ -22,6 +25,7 @@ class Task:
         source: path of the file.
         fingerprint: sha256 (hex) of the file's content, kind, ratio and template.
         left_out: rows per split that no answer could be scored against (their gold is null).
+        allow_weak_sandbox: run programs even where the system gives no namespaces.
     """
 
     name: str
@@ -31,6 +35,17 @@ class Task:
     source: str
     fingerprint: str
     left_out: dict[str, int]
+    allow_weak_sandbox: bool = False
+
+    def ready(self) -> None:
+        """Raises a ValueError that names what scoring needs and this machine lacks.
+
+        To be called before a model answers anything: hours later is too late to hear it.
+        """
+        scorer = scorer_for(self.kind)
+        scorer.ready()
+        if scorer.programmed is not None and not self.allow_weak_sandbox:
+            require_sandbox()
 
     def split(self, name: str) -> Split:
         """The split called `dev` or `test`."""
@@ -57,7 +72,11 @@ class Task:
         return scorer_for(item.kind).canonical(item, parsed)
 
     def score(
-        self, split: str, outputs: Sequence[str | None], indices: Sequence[int] | None = None
+        self,
+        split: str,
+        outputs: Sequence[str | None],
+        indices: Sequence[int] | None = None,
+        judges: Judges | None = None,
     ) -> list[Score]:
         """Scores outputs of a split.
 
@@ -65,12 +84,14 @@ class Task:
             split: `dev` or `test`.
             outputs: one text per item; None counts as empty.
             indices: positions in the split that `outputs` answer; None means all, in order.
+            judges: models by role, for the kinds that one judges; see `judging.ROLES`.
 
         Returns:
             One score per output. Grouped items are judged as `score_items` says.
 
         Raises:
-            ValueError: there is not exactly one output per item, or an index is outside the split.
+            ValueError: there is not exactly one output per item, an index is outside the split, or
+                the kind needs a judge (or a tool) that there is not.
         """
         rows = self.split(split)
         chosen = range(len(rows)) if indices is None else indices
@@ -86,4 +107,6 @@ class Task:
                 f"which holds {len(rows)} items"
             )
         items = [rows.items[index] for index in chosen]
-        return score_items(items, [rows.golds[index] for index in chosen], outputs)
+        golds = [rows.golds[index] for index in chosen]
+        runner = functools.partial(run_programs, allow_weak_sandbox=self.allow_weak_sandbox)
+        return score_items(items, golds, outputs, judges, runner)

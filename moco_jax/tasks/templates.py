@@ -7,12 +7,24 @@ literal braces are doubled. Changing a default changes every fingerprint and eve
 import string
 from collections.abc import Sequence
 
+from moco_jax.tasks.kernel_prompt import KERNEL_PROMPT
+
 LETTERS = string.ascii_uppercase
 
 TEMPLATES: dict[str, str] = {
     "multiple_choice": "{question}\n{choices}\nAnswer with the letter.",
+    "coding": "{question}\n\nAnswer with one ```python code block that holds the whole function.",
     "exact_match": "{question}\n\nPut the final answer in \\boxed{{}}.",
     "f1_match": "{question}\n\nPut the final answer in \\boxed{{}}.",
+    "gene_ranking": "{question}",
+    "general_verifier": "{question}",
+    "generation_diversity": "{question}",
+    "ifeval": "{question}",
+    "kernel_bench": KERNEL_PROMPT,
+    "noncompliance": "{question}",
+    "reward_model": "{question}",
+    "text_generation": "{question}",
+    "smdd": "{question}",
 }
 
 

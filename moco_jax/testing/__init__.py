@@ -10,6 +10,7 @@ A new method's tests need three lines:
 the whole transcript with what the protocol should have said.
 """
 
+from moco_jax.testing.judges import dummy_encoder, dummy_reward_model, save_encoder
 from moco_jax.testing.members import dummy_member, dummy_pool, dummy_tokenizer
 from moco_jax.testing.scripted import ScriptedEngine
 from moco_jax.testing.tasks import SHORT, dummy_task, make_split, workbench
@@ -17,10 +18,13 @@ from moco_jax.testing.tasks import SHORT, dummy_task, make_split, workbench
 __all__ = [
     "SHORT",
     "ScriptedEngine",
+    "dummy_encoder",
     "dummy_member",
     "dummy_pool",
+    "dummy_reward_model",
     "dummy_task",
     "dummy_tokenizer",
     "make_split",
+    "save_encoder",
     "workbench",
 ]

@@ -7,7 +7,7 @@ from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.types import Sampling
 from moco_jax.method import Workbench
 from moco_jax.pool import Pool
-from moco_jax.tasks import Gold, Item, Score, Split, Task, score_items
+from moco_jax.tasks import Gold, Item, Judges, Score, Split, Task, score_items
 from moco_jax.tasks.scorers import scorer_for
 from moco_jax.tasks.templates import TEMPLATES, option_lines, render
 
@@ -69,7 +69,11 @@ def _rows(kind: str, name: str, size: int) -> list[dict[str, Any]]:
             {"question": text, "choices": options, "answer": "ABC"[index % 3]}
             for index, text in enumerate(asked)
         ]
-    return [{"input": text, "output": "B1C2"[index % 4]} for index, text in enumerate(asked)]
+    # What a kind does not know it leaves alone
+    return [
+        {"input": text, "output": "B1C2"[index % 4], "reference": [text, "A, B and C", text[::-1]]}
+        for index, text in enumerate(asked)
+    ]
 
 
 def workbench(
@@ -79,6 +83,7 @@ def workbench(
     engine: Engine | None = None,
     sampling: Sampling = SHORT,
     seed: int = 0,
+    judges: Judges | None = None,
 ) -> Workbench:
     """What `Method.fit` works with.
 
@@ -92,7 +97,7 @@ def workbench(
 
     def score(indices: Sequence[int], outputs: Sequence[str]) -> list[Score]:
         items = [dev.items[index] for index in indices]
-        return score_items(items, [dev.golds[index] for index in indices], outputs)
+        return score_items(items, [dev.golds[index] for index in indices], outputs, judges)
 
     return Workbench(
         pool=pool,

@@ -230,3 +230,22 @@ def test_a_result_prints_what_counts(finished):
     assert str(finished.directory) in text
     worse = dataclasses.replace(finished, verdict="loses to")
     assert "loses to the best single" in str(worse)
+
+
+@dataclasses.dataclass(frozen=True)
+class Studied(toy_methods.Relay):
+    """A relay that says it has read some texts before."""
+
+    texts: tuple[str, ...] = ()
+
+    def training_texts(self):
+        return self.texts
+
+
+def test_test_questions_in_a_method_s_training_data_are_told(pool, task, tmp_path):
+    texts = tuple(f"Q: {item.question} A: 1" for item in task.test.items[:2])
+    settings = {"sampling": testing.SHORT, "batch_size": 8}
+    result = run(Studied(texts=texts), pool, task, out=tmp_path, **settings)
+    assert result.trained_on == 2 / 8
+    assert "2 of 8 test items stand in what the method trained on" in str(result)
+    assert result.leaked == result.leaked_questions == 0

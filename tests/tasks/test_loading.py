@@ -114,7 +114,7 @@ def test_files_that_are_no_tasks_are_refused(tmp_path):
         ('{"dev": [], "test": []}', "task_type"),
         ('{"task_type": "exact_match", "dev": []}', "no row"),
         ('{"task_type": "exact_match"}', "list 'dev'"),
-        ('{"task_type": "telepathy"}', "exact_match, f1_match, multiple_choice"),
+        ('{"task_type": "telepathy"}', "cannot be scored.*exact_match, f1_match"),
     ):
         path.write_text(content)
         with pytest.raises(ValueError, match=reason):

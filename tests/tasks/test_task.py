@@ -43,7 +43,7 @@ def test_mismatched_lengths_and_indices_are_errors(task):
 
 
 def test_a_kind_without_a_scorer_names_those_there_are():
-    item = Item(id="dev/0", prompt="q", question="q", kind="coding")
+    item = Item(id="dev/0", prompt="q", question="q", kind="telepathy")
     with pytest.raises(ValueError, match="multiple_choice"):
         score_items([item], [Gold(("x",))], ["x"])
 

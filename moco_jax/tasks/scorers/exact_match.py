@@ -2,6 +2,7 @@
 
 from moco_jax.tasks.extraction import extract_answer
 from moco_jax.tasks.items import Gold, Item
+from moco_jax.tasks.mathematics import same_mathematics
 from moco_jax.tasks.numbers import parse_number, parse_numbers, same_number
 from moco_jax.tasks.scorers.base import Scorer
 from moco_jax.tasks.scorers.fields import read_free_text
@@ -25,7 +26,10 @@ def compare(item: Item, gold: Gold, parsed: str) -> float:
 
 
 def equal(parsed: str, answer: str, typed_float: bool = False) -> bool:
-    """Same spelling, or numbers (lists of numbers) that `same_number` takes for the same."""
+    """Same spelling, or numbers (lists of numbers) that `same_number` takes for the same.
+
+    What is not decided by these and looks like mathematics on both sides goes to math-verify.
+    """
     if canonical_text(parsed) == canonical_text(answer):
         return True
     given, wanted = plain(parsed), plain(answer)
@@ -33,7 +37,9 @@ def equal(parsed: str, answer: str, typed_float: bool = False) -> bool:
     if number is not None and gold is not None:
         return same_number(number, gold, typed_float)
     numbers, golds = parse_numbers(given), parse_numbers(wanted)
-    if numbers is None or golds is None or len(numbers) != len(golds):
+    if numbers is None or golds is None:
+        return same_mathematics(parsed, answer)
+    if len(numbers) != len(golds):
         return False
     return all(same_number(*pair, typed_float) for pair in zip(numbers, golds, strict=True))
 

@@ -10,12 +10,17 @@ from moco_jax.tasks.scorers.base import Content
 
 def text_field(row: Mapping[str, Any], name: str) -> str:
     """A required text, without NUL characters and trailing white space."""
+    return raw_field(row, name).replace("\0", "").rstrip()
+
+
+def raw_field(row: Mapping[str, Any], name: str) -> str:
+    """A required text as it stands."""
     if name not in row:
         raise ValueError(f"field {name!r} is missing; the row has {sorted(row)}")
     value = row[name]
     if not isinstance(value, str):
         raise ValueError(f"field {name!r} must be a string, not {type(value).__name__}")
-    return value.replace("\0", "").rstrip()
+    return value
 
 
 def read_free_text(row: Mapping[str, Any]) -> Content:
