@@ -63,6 +63,11 @@ class Bench:
         """What the pool could reach."""
         return ceiling(self._scores_by_seed)
 
+    @property
+    def bounded(self) -> bool:
+        """Whether an item is solved or not; judged scores without bounds say neither."""
+        return all(row["outcome"] != "scored" for row in self.first.answers)
+
     @functools.cached_property
     def by_seed(self) -> dict[int, LoadedRun]:
         """One run per seed: the members' own answers are the same in all runs of a seed."""

@@ -156,7 +156,10 @@ def footnote(bench: Bench) -> str:
     """What the members do alone, and where the ceiling of the pool is."""
     best, bounds = bench.first.result.best_single.name, bench.ceiling
     alone = [f"{name} {np.mean(scores):.3f}" for name, scores in bench.single_scores.items()]
+    reach = f"the best member's answer to each item {bounds.oracle:.3f}"
+    if bench.bounded:
+        reach = f"some member solves {bounds.some:.1%} of the items, every member {bounds.all:.1%}"
     return (
         f"{bench.first.result.task}, members alone: {', '.join(alone)}; best single on dev: "
-        f"{best}; some member solves {bounds.some:.1%} of the items, every member {bounds.all:.1%}"
+        f"{best}; {reach}"
     )

@@ -46,3 +46,11 @@ def test_spread_is_shown_over_seeds_only(benches: list[Bench]) -> None:
 def test_headline_and_footnote(benches: list[Bench]) -> None:
     assert summary.headline(benches[0]).startswith("sums: 40 items, seeds 1, 2, pool tiny:math")
     assert "best single" in summary.footnote(benches[0])
+
+
+def test_unbounded_scores_are_not_called_solved(benches: list[Bench]) -> None:
+    assert "some member solves" in summary.footnote(benches[0])
+    for row in benches[0].first.answers:
+        row["outcome"] = "scored"
+    assert "solves" not in summary.footnote(benches[0])
+    assert "the best member's answer to each item" in summary.footnote(benches[0])
