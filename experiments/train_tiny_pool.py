@@ -1,6 +1,6 @@
 """Trains the packaged pool: tokenizers, base, experts, adapters, and the generalists.
 
-    python experiments/train_tiny_pool.py --work=/tmp/tiny_train --pool=moco_jax/tiny/pool
+    python experiments/train_tiny_pool.py --work=results/tiny_train --pool=moco_jax/tiny/pool
 
 Started again after a kill, it goes on where it was and ends with the same weights.
 """
@@ -14,7 +14,7 @@ from moco_jax.tiny.recipes import recipes
 
 _POOL = flags.DEFINE_string("pool", "moco_jax/tiny/pool", "where the members are written")
 _TASKS = flags.DEFINE_string("tasks", "moco_jax/tiny/tasks", "where the tasks are written")
-_WORK = flags.DEFINE_string("work", "/tmp/tiny_train", "tokenizers and training checkpoints")
+_WORK = flags.DEFINE_string("work", "results/tiny_train", "tokenizers and training checkpoints")
 _ONLY = flags.DEFINE_list("only", [], "members to train; all that are missing by default")
 
 

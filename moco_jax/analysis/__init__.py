@@ -1,1 +1,1 @@
-"""Placeholder docstring to be written with the room."""
+"""Reading finished runs: intervals and ties, ceilings, tables, and the report to look at."""

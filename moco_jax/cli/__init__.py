@@ -1,1 +1,1 @@
-"""Placeholder docstring to be written with the room."""
+"""The `moco` command: the only place that reads flags and sets JAX's configuration."""
