@@ -4,6 +4,7 @@ import hashlib
 import json
 import pathlib
 import sqlite3
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ class SqliteStore:
         try:
             # Autocommit: one statement, one transaction.
             self._database = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode=WAL")
+            _write_ahead(self._database)
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute(SCHEMA)
         except sqlite3.OperationalError as error:
@@ -97,6 +98,22 @@ class SqliteStore:
 
     def _rows(self) -> Iterator[tuple[str, Any, bytes]]:
         return iter(self._database.execute("SELECT key, body, checksum FROM records"))
+
+
+def _write_ahead(database: sqlite3.Connection) -> None:
+    """Switches to write-ahead mode.
+
+    SQLite waits by itself for other writers, but not for one that is switching the same new file.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
 
 
 def _checksum(key: str, body: Any) -> bytes:

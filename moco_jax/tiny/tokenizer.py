@@ -26,6 +26,9 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 
+KINDS = ("multiple_choice", "exact_match", "f1_match")
+"""Kinds of task whose instructions are learned; others would change the merges."""
+
 SPLIT_CHARACTERS = r"\d|[A-Z](?=[A-Z])|(?<=[A-Z])[A-Z]"
 """Digits, and capitals that stand beside a capital, are tokens of their own."""
 
@@ -35,9 +38,7 @@ SPLIT_WORDS = r"\d|[A-Z]| ?[a-z]{1,6}| ?[^A-Za-z\d\s]+|\s+"
 
 def phrases() -> Iterator[str]:
     """The words of every prompt, with a 0 wherever a problem puts something of its own."""
-    yield from (
-        template.format(question="0", choices="0") for template in templates.TEMPLATES.values()
-    )
+    yield from (templates.TEMPLATES[kind].format(question="0", choices="0") for kind in KINDS)
     yield "0\n" + templates.option_lines(["0"] * protocols.OPTIONS) + "\n"
     yield from (prompts.refine("0", "0", ["0", "0"]), prompts.summarise("0", ["0", "0"]))
     yield from (prompts.critique("0", "0"), prompts.choose("0", "0", "0"), prompts.just_ask("0"))
