@@ -212,7 +212,9 @@ class Engine:
     ) -> None:
         if record is None:
             return
-        names = call.names[index].split("+") if len(call.speakers) > 1 else [call.names[index]]
+        names = [call.names[index]]
+        if len(call.speakers) > 1:
+            names = [speaker.name for speaker in call.speakers]
         for name, usage in zip(names, call.usages(prompt, len(response.tokens)), strict=True):
             share = record["seconds"] / len(names)
             self.meter(Charge(name, call.requests[index].purpose, usage, share, cached))

@@ -141,12 +141,13 @@ def test_joined_members_are_charged_one_by_one():
     charges = []
     engine = Engine(seed=1, meter=charges.append)
     weights = np.full((len(ASKED), 2), 0.5, np.float32)
-    responses = engine.join([POOL[0], POOL[1]], ASKED, GREEDY, WEIGHTED_LOGITS, weights)
+    merged = POOL[1].derive("a+b", POOL[1].params, "same")
+    responses = engine.join([POOL[0], merged], ASKED, GREEDY, WEIGHTED_LOGITS, weights)
     assert collections.Counter(charge.member for charge in charges) == {
         POOL[0].name: len(ASKED),
-        POOL[1].name: len(ASKED),
+        "a+b": len(ASKED),
     }
-    assert responses[0].speaker == f"{POOL[0].name}+{POOL[1].name}"
+    assert responses[0].speaker == f"{POOL[0].name}+a+b"
     assert responses[0].usage.forwards == 2 * (1 + len(responses[0].tokens))
 
 
