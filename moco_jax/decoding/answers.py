@@ -65,10 +65,11 @@ class Writer:
 
     def _stop_at(self, text: str, thinking: bool) -> int | None:
         """Character where the first stop string begins; None without one."""
-        start = text.rfind(END_THINK)
-        if start < 0 and split_reasoning(text, thinking)[2]:
+        if split_reasoning(text, thinking)[2]:
             return None
-        places = [place for stop in self.stop if (place := text.find(stop, max(start, 0))) >= 0]
+        thought = text.rfind(END_THINK)
+        start = 0 if thought < 0 else thought + len(END_THINK)
+        places = [place for stop in self.stop if (place := text.find(stop, start)) >= 0]
         return min(places, default=None)
 
     def _tokens_until_stop(self, tokens: np.ndarray, thinking: bool) -> int:

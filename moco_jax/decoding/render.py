@@ -8,7 +8,7 @@ import numpy as np
 
 from moco_jax.decoding.types import Request, Sampling
 from moco_jax.models.config import ModelConfig
-from moco_jax.models.tokenizer import ChatTemplate, inside_thought
+from moco_jax.models.tokenizer import THINK, ChatTemplate, inside_thought
 
 PyTree = Any
 
@@ -102,7 +102,9 @@ def _render(
             f"{speaker.name} got an empty prompt: its tokenizer has no chat template and adds no "
             "BOS token, so an empty question leaves nothing to continue; ask something"
         )
-    return tokens, cut, inside_thought(template.text(*asked), request.prefix)
+    # Only a template or prefix that speaks of thoughts can leave one open; rendering again costs.
+    may_think = THINK in template.source or THINK in request.prefix
+    return tokens, cut, may_think and inside_thought(template.text(*asked), request.prefix)
 
 
 _OWN_SETTINGS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")

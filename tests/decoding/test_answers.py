@@ -1,0 +1,70 @@
+"""Answers: reasoning is split off once, and stop strings count only behind it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from moco_jax.decoding import loop
+from moco_jax.decoding.answers import Writer
+from moco_jax.decoding.render import render
+from moco_jax.decoding.types import Request, Sampling
+from moco_jax.testing import dummy_member, dummy_tokenizer
+
+TOKENIZER = dummy_tokenizer()
+
+
+def write(text: str, stop: tuple[str, ...] = (), thinking: bool = False, finish: int = loop.STOP):
+    writer = Writer(TOKENIZER, (0,), stop)
+    return writer.write(np.array(TOKENIZER.encode(text)), finish, thinking)
+
+
+def test_plain_text_is_the_answer():
+    answer = write("forty two")
+    assert (answer.text, answer.reasoning, answer.finish) == ("forty two", "", "stop")
+    assert write("forty", finish=loop.LENGTH).finish == "length"
+
+
+@pytest.mark.parametrize(
+    ("text", "thinking"), [("<think>hm. so</think>B", False), ("hm. so</think>\nB", True)]
+)
+def test_reasoning_is_split_off(text, thinking):
+    answer = write(text, thinking=thinking)
+    assert (answer.text, answer.reasoning) == ("B", "hm. so")
+
+
+def test_a_thought_cut_by_the_budget_is_no_answer():
+    answer = write("A or B", thinking=True, finish=loop.LENGTH)
+    assert (answer.text, answer.reasoning, answer.finish) == ("", "A or B", "length")
+
+
+@pytest.mark.parametrize("stop", [".", ">", "think"])
+def test_stop_strings_count_only_behind_the_reasoning(stop):
+    text = "a. b</think>C, then D"
+    assert write(text, (stop,), thinking=True).text == "C, then D"
+    cut = write(f"{text}{stop}E", (stop,), thinking=True)
+    assert (cut.text, cut.reasoning, cut.finish) == ("C, then D", "a. b", "stop")
+    # One token per byte: all up to the end of the stop string is kept.
+    assert cut.kept == len(text) + len(stop)
+
+
+def test_an_open_thought_does_not_stop():
+    writer = Writer(TOKENIZER, (0,), (".",))
+    assert not writer.stopped(np.array(TOKENIZER.encode("a. b")), thinking=True)
+    assert writer.stopped(np.array(TOKENIZER.encode("a. b")), thinking=False)
+
+
+def test_prompts_say_whether_they_leave_a_thought_open():
+    member = dummy_member("a", 0)
+    thoughtful = dummy_tokenizer()
+    thoughtful.chat_template += "{% if add_generation_prompt %}<think>{% endif %}"
+    info = dataclasses.replace(member.info, tokenizer=thoughtful)
+    thinker = dataclasses.replace(member, info=info)
+
+    def thinking(who, **fields):
+        return render((who,), Request.user("<think> is a tag", **fields), Sampling()).thinking
+
+    assert not thinking(member)
+    assert thinking(thinker)
+    assert thinking(member, prefix="<think>so")
+    assert not thinking(thinker, prefix="no.</think>")
