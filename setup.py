@@ -35,7 +35,11 @@ setup(
     description="Model collaboration in JAX: several language models, one answer",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=find_packages(include=["moco_jax", "moco_jax.*"]),
+    packages=[
+        *find_packages(include=["moco_jax", "moco_jax.*"]),
+        *(f"moco_jax.{name}" for name in find_packages(include=["kernels", "kernels.*"])),
+    ],
+    package_dir={"moco_jax.kernels": "kernels"},
     package_data={
         "moco_jax": [
             "py.typed",

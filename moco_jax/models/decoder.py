@@ -9,12 +9,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from moco_jax.kernels import low_rank
 from moco_jax.models.attention import attend, causal_mask, softcapped, write_slots
 from moco_jax.models.config import ACTIVATIONS, ModelConfig
 from moco_jax.models.families import FAMILIES, NORM_NAMES, tensor_table
 from moco_jax.models.rope import rotary_tables, rotate
 
 Params = dict[str, Any]
+Bank = dict[str, Any]
 KVCache = tuple[tuple[jax.Array, jax.Array], ...]
 
 _INIT = nn.initializers.normal(0.02)
@@ -26,6 +28,7 @@ def forward(
     tokens: jax.Array,
     positions: jax.Array,
     cache: KVCache | None = None,
+    bank: Bank | None = None,
 ) -> tuple[jax.Array, KVCache | None]:
     """Runs the decoder up to its last norm.
 
@@ -41,11 +44,15 @@ def forward(
         positions: i32[B, S], absolute; negative marks padding, which is neither written nor seen.
             The hidden states of padding mean nothing.
         cache: from `init_cache`; donate it to have it updated in place.
+        bank: LoRA factors of several adapters over `params`, a tree like it whose linear layers
+            hold "a" [N, in, r], "b" [N, r, out] and, unless the rows are N equal shares in order,
+            "rows" i32[B]; see `moco_jax.kernels.low_rank`.
 
     Returns:
         hidden states [B, S, D] in the dtype of the params, and the updated cache.
     """
-    out: Any = Decoder(config).apply({"params": params}, tokens, positions, cache)
+    variables = {"params": params} | ({} if bank is None else {"bank": bank})
+    out: Any = Decoder(config).apply(variables, tokens, positions, cache)
     return out
 
 
@@ -248,18 +255,35 @@ class MLP(nn.Module):
 
 
 class Linear(nn.Module):
-    """x @ kernel + bias, in the dtype of the params."""
+    """x @ kernel + bias, in the dtype of the params; with a bank, each row's own x A B besides.
+
+    In place of "kernel" [in, out] the params may hold what `packing` made of it: "kernel_out_in",
+    its transpose, or "kernel_int8" with "kernel_scale" [out].
+    """
 
     features: int
     use_bias: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps x [..., in] to [..., features]."""
-        y = x @ self.param("kernel", _INIT, (x.shape[-1], self.features))
+        """Maps x [B, S, in] to [B, S, features]."""
+        y = self._product(x)
         if self.use_bias:
             y = y + self.param("bias", nn.initializers.zeros, (self.features,))
+        if self.has_variable("bank", "a"):
+            a, b = self.get_variable("bank", "a"), self.get_variable("bank", "b")
+            y = y + low_rank(x, a, b, self.get_variable("bank", "rows"))
         return y
+
+    def _product(self, x: jax.Array) -> jax.Array:
+        if self.has_variable("params", "kernel_out_in"):
+            kernel = self.get_variable("params", "kernel_out_in")
+            return jax.lax.dot_general(x, kernel, (((x.ndim - 1,), (1,)), ((), ())))
+        if self.has_variable("params", "kernel_int8"):
+            kernel = self.get_variable("params", "kernel_int8").astype(x.dtype)
+            return (x @ kernel) * self.get_variable("params", "kernel_scale").astype(x.dtype)
+        kernel: jax.Array = self.param("kernel", _INIT, (x.shape[-1], self.features))
+        return x @ kernel
 
 
 class Norm(nn.Module):

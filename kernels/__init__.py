@@ -1,0 +1,9 @@
+"""Kernels: the few computations that deserve code of their own on an accelerator.
+
+One folder each: a plain jnp reference, a Pallas kernel, and a public function that picks between
+them by platform. On CPU the reference is the implementation.
+"""
+
+from moco_jax.kernels.low_rank import low_rank
+
+__all__ = ["low_rank"]
