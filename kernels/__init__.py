@@ -5,5 +5,6 @@ them by platform. On CPU the reference is the implementation.
 """
 
 from moco_jax.kernels.low_rank import low_rank
+from moco_jax.kernels.ties_merge import ties_merge
 
-__all__ = ["low_rank"]
+__all__ = ["low_rank", "ties_merge"]
