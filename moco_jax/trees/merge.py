@@ -4,6 +4,7 @@ The unit is a function of one leaf; whoever holds the trees (in memory, or leaf 
 calls it for every leaf.
 """
 
+import functools
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,9 +12,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from moco_jax.trees.layerwise import Layerwise
+
 PyTree = Any
 Merge = Callable[[jax.Array, jax.Array | None, jax.Array], jax.Array]
 """`(leaf f32[N, ...], base f32[...] or None, key) -> f32[...]`, pure and jit-able."""
+
+
+def leaf_key(key: jax.Array, path: str) -> jax.Array:
+    """The key of one leaf, by its name, so that it draws the same whatever other leaves there are.
+
+    Args:
+        key: `jax.random.key` of the whole merge.
+        path: as in "layers_0/mlp/up_proj/kernel".
+    """
+    return jax.random.fold_in(key, zlib.crc32(path.encode()))
 
 
 def merge_leaf(
@@ -37,8 +50,7 @@ def merge_leaf(
     """
     stacked = jnp.stack([jnp.asarray(leaf, jnp.float32) for leaf in leaves])
     wide = None if base is None else jnp.asarray(base, jnp.float32)
-    # By name, so that a leaf draws the same whatever other leaves there are
-    merged = merge(stacked, wide, jax.random.fold_in(key, zlib.crc32(path.encode())))
+    merged = merge(stacked, wide, leaf_key(key, path))
     if jnp.shape(merged) != stacked.shape[1:]:
         raise ValueError(
             f"merging {path} gave shape {jnp.shape(merged)}; a merge function takes "
@@ -48,29 +60,43 @@ def merge_leaf(
 
 
 def merge_trees(
-    merge: Merge, trees: Sequence[PyTree], base: PyTree | None, key: jax.Array
+    merge: Merge | Layerwise,
+    trees: Sequence[PyTree],
+    base: PyTree | None,
+    key: jax.Array,
+    transposed: Callable[[str], bool] | None = None,
 ) -> PyTree:
     """Merges trees of one structure leaf by leaf.
 
     Args:
-        merge: the function of one leaf; compiled once per shape.
+        merge: the function of one leaf, compiled once per shape; or one for each layer.
         trees: N trees of one structure, shapes and dtypes.
         base: a tree like these, or None.
         key: `jax.random.key` behind all leaves.
+        transposed: paths of leaves that `merge` sees with their two axes swapped, for rules that
+            tell rows from columns; by default none.
 
     Raises:
         ValueError: there are no trees, or the function returns a wrong shape.
     """
     if not trees:
         raise ValueError("there are no trees to merge; pass at least one")
-    compiled = jax.jit(merge)
+    compiled = functools.cache(lambda rule, swap: jax.jit(_swapped(rule) if swap else rule))
 
     def one(path: Any, *leaves: jax.Array) -> jax.Array:
-        *ours, last = leaves
         name = jax.tree_util.keystr(path, simple=True, separator="/")
+        rule = merge.at(name) if isinstance(merge, Layerwise) else merge
+        rule = compiled(rule, transposed is not None and transposed(name))
         if base is None:
-            return merge_leaf(compiled, leaves, None, key, name)
-        return merge_leaf(compiled, ours, last, key, name)
+            return merge_leaf(rule, leaves, None, key, name)
+        return merge_leaf(rule, leaves[:-1], leaves[-1], key, name)
 
     others = list(trees[1:]) + ([] if base is None else [base])
     return jax.tree_util.tree_map_with_path(one, trees[0], *others)
+
+
+def _swapped(merge: Merge) -> Merge:
+    def rule(leaf: jax.Array, base: jax.Array | None, key: jax.Array) -> jax.Array:
+        return merge(leaf.swapaxes(1, 2), None if base is None else base.T, key).T
+
+    return rule

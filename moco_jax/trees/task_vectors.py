@@ -1,0 +1,172 @@
+"""Merging what models changed in their base: one rule, and the published methods as its rows.
+
+The merge is `base + lambda * combine(weight_i * trim(model_i - base))`, per tensor. Rows differ in
+what they trim, whether they elect a sign per element, and what they divide by.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from moco_jax.trees.draws import LEVELS, draw
+from moco_jax.trees.tiled import Measured, TiledMerge
+
+Trim = Literal["none", "magnitude", "outliers", "random", "rank"]
+Rescale = Literal["none", "density", "l1"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskVectorMerge(TiledMerge):
+    """The generalized merge of task vectors; nothing is normalised that a field does not name.
+
+    Attributes:
+        trim: what stays of a task vector: everything; the largest magnitudes ("magnitude"); the
+            largest but for the outliers above them ("outliers"); a random share ("random"); or a
+            random share that favours what is large in its row ("rank").
+        density: share of a tensor's elements that stays.
+        gamma: with "outliers", the share of largest magnitudes that goes.
+        epsilon: with "rank", how far chances of staying lie around the density.
+        rescale: what stays is left alone, divided by its chance of staying ("density"), or made to
+            have the L1 norm from before ("l1").
+        elect: per element, only vectors of the sign with the larger weighted sum take part.
+        normalize: the sum is divided by the weights that took part.
+        weights: one per model; a number is that of each; None is 1/N.
+        lambda_: scales the merged task vector.
+    """
+
+    trim: Trim = "none"
+    density: float = 1.0
+    gamma: float = 0.0
+    epsilon: float = 0.0
+    rescale: Rescale = "none"
+    elect: bool = False
+    normalize: bool = False
+    weights: tuple[float, ...] | float | None = None
+    lambda_: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.density <= 1:
+            raise ValueError(f"density is {self.density!r}; it must be above 0 and at most 1")
+        if not 0 <= self.gamma < 1:
+            raise ValueError(f"gamma is {self.gamma!r}; it must be at least 0 and below 1")
+        reach = self.density - self.epsilon, self.density + self.epsilon
+        if self.epsilon < 0 or (self.trim == "rank" and not (reach[0] > 0 and reach[1] <= 1)):
+            raise ValueError(
+                f"epsilon is {self.epsilon!r} around density {self.density!r}; chances of staying, "
+                "density - epsilon to density + epsilon, must lie above 0 and at most at 1"
+            )
+
+    @property
+    def needs_sums(self) -> bool:
+        """Only the L1 norm must be known before anything is merged."""
+        return self.rescale == "l1" and self.trim != "none"
+
+    @property
+    def whole_rows(self) -> bool:
+        """Ranks are those within a row."""
+        return self.trim == "rank"
+
+    def ranks(self, size: int) -> tuple[int, ...]:
+        """Of the smallest magnitude that stays, and of the largest one."""
+        kept = max(1, int(self.density * size))
+        if self.trim == "magnitude":
+            return (kept,)
+        if self.trim == "outliers":
+            cut = min(int(self.gamma * size), size - kept)
+            return (cut + kept, cut + 1)
+        return ()
+
+    def coefficients(self, count: int, gram: jax.Array | None = None) -> jax.Array:
+        """The weights f32[N].
+
+        Raises:
+            ValueError: there are not as many as models.
+        """
+        del gram
+        if isinstance(self.weights, tuple) and len(self.weights) != count:
+            raise ValueError(f"weights are {self.weights!r} for {count} models; pass one for each")
+        if self.weights is None:
+            return jnp.full(count, 1.0 / count)
+        return jnp.broadcast_to(jnp.array(self.weights, jnp.float32), (count,))
+
+    def combine(
+        self, vectors: jax.Array, known: Measured, key: jax.Array, start: jax.Array
+    ) -> jax.Array:
+        """Trims, elects and adds up."""
+        weights = known.weights[:, None, None]
+        pulls = weights * known.scales[:, None, None] * self.trimmed(vectors, known, key, start)
+        if self.elect:
+            takes_part = jnp.sign(pulls) == jnp.where(pulls.sum(0) >= 0, 1.0, -1.0)
+            pulls = jnp.where(takes_part, pulls, 0.0)
+        total = self.lambda_ * pulls.sum(0)
+        if not self.normalize:
+            return total
+        divisor = jnp.where(takes_part, weights, 0.0).sum(0) if self.elect else weights.sum(0)
+        return total / jnp.where(divisor == 0, 1.0, divisor)
+
+    def sums(
+        self, vectors: jax.Array, known: Measured, key: jax.Array, start: jax.Array
+    ) -> jax.Array:
+        """Magnitudes before and after trimming."""
+        pair = jnp.stack([vectors, self.trimmed(vectors, known, key, start)])
+        return jnp.abs(pair).sum((2, 3))
+
+    def trimmed(
+        self, vectors: jax.Array, known: Measured, key: jax.Array, start: jax.Array
+    ) -> jax.Array:
+        """What stays of the vectors f32[N, R, C]; zero elsewhere."""
+        if self.trim == "none":
+            return vectors
+        if self.trim in ("magnitude", "outliers"):
+            sizes = jnp.abs(vectors)
+            stays = sizes >= known.bounds[:, 0, None, None]
+            if self.trim == "outliers":
+                stays &= sizes <= known.bounds[:, 1, None, None]
+            return self._rescaled(jnp.where(stays, vectors, 0.0), jnp.float32(self.density))
+        count, rows, columns = vectors.shape
+        drawn = draw(key, start, count, rows * columns).reshape(vectors.shape)
+        chance = jnp.float32(self.density) if self.trim == "random" else self._chances(vectors)
+        stays = drawn < jnp.round(chance * LEVELS).astype(jnp.uint32)
+        return self._rescaled(jnp.where(stays, vectors, 0.0), chance)
+
+    def _chances(self, vectors: jax.Array) -> jax.Array:
+        """Chances of staying that rise evenly with the rank of a magnitude in its row."""
+        order = jnp.argsort(jnp.argsort(jnp.abs(vectors), axis=-1), axis=-1)
+        place = order / max(1, vectors.shape[-1] - 1)
+        return self.density + self.epsilon * (2 * place - 1)
+
+    def _rescaled(self, kept: jax.Array, chance: jax.Array) -> jax.Array:
+        return kept / chance if self.rescale == "density" else kept
+
+
+@dataclasses.dataclass(frozen=True)
+class Average(TaskVectorMerge):
+    """The uniform mean of the models, for which no base is needed.
+
+    It is taken around the first model, so that equal models give themselves to the bit.
+    """
+
+    origin = "first"
+
+
+TASK_VECTOR_MERGES: Mapping[str, TaskVectorMerge] = {
+    "average": Average(),
+    "task_arithmetic": TaskVectorMerge(weights=1.0, lambda_=0.4),
+    "ties": TaskVectorMerge("magnitude", density=0.2, elect=True, normalize=True),
+    "dare": TaskVectorMerge("random", density=0.5, rescale="density", weights=1.0, lambda_=0.4),
+    "dare_ties": TaskVectorMerge(
+        "random", density=0.5, rescale="density", elect=True, normalize=True
+    ),
+    "della": TaskVectorMerge(
+        "rank", density=0.5, epsilon=0.15, rescale="density", elect=True, normalize=True
+    ),
+    "breadcrumbs": TaskVectorMerge("outliers", density=0.15, gamma=0.01, weights=1.0, lambda_=0.3),
+}
+"""Published merges: average (2203.05482), task arithmetic (2212.04089), TIES (2306.01708), DARE and
+DARE-TIES (2311.03099), DELLA (2406.11617), model breadcrumbs (2312.06795).
+
+Defaults are the papers' where they name one for all cases: lambda 0.4 for task arithmetic and
+density 0.2 for TIES (2306.01708, section 5)."""
