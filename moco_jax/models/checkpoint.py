@@ -7,7 +7,7 @@ import os
 import pathlib
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -260,10 +260,37 @@ def write_checkpoint(
         tokenizer: as in `save_checkpoint`.
         max_shard_bytes: as in `save_checkpoint`.
     """
-    config = ModelConfig.from_hf(raw_config)
-    table = tensor_table(config)
-    planned = [_plan(spec, read, type_of) for spec in table]
-    stem = FAMILIES[config.family].stem
+    table = tensor_table(ModelConfig.from_hf(raw_config))
+    write_planned(
+        directory,
+        raw_config,
+        [_plan(spec, read, type_of) for spec in table],
+        generation_config=generation_config,
+        tokenizer=tokenizer,
+        max_shard_bytes=max_shard_bytes,
+    )
+
+
+def write_planned(
+    directory: PathLike,
+    raw_config: dict[str, Any],
+    planned: Sequence[safetensors_io.Planned],
+    *,
+    generation_config: dict[str, Any] | None = None,
+    tokenizer: Any = None,
+    max_shard_bytes: int = 5 * 10**9,
+) -> None:
+    """Writes a checkpoint from tensors as they stand on disk, asked for one after the other.
+
+    Args:
+        directory: as in `save_checkpoint`.
+        raw_config: config.json of the model.
+        planned: one per tensor of the model.
+        generation_config: written if not empty.
+        tokenizer: as in `save_checkpoint`.
+        max_shard_bytes: as in `save_checkpoint`.
+    """
+    stem = FAMILIES[ModelConfig.from_hf(raw_config).family].stem
     raw = {"architectures": [f"{stem}ForCausalLM"], **raw_config}
     types = {tensor.dtype.name for tensor in planned}
     if len(types) == 1:

@@ -115,12 +115,15 @@ def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Planned:
-    """A tensor to be written: name, shape and dtype on disk, and how to get it in its turn."""
+    """A tensor to be written: name, shape and dtype on disk, and how to get it in its turn.
+
+    `read` gives it whole, or as consecutive flat pieces.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype
-    read: Callable[[], np.ndarray]
+    read: Callable[[], np.ndarray | Iterable[np.ndarray]]
 
     @property
     def size(self) -> int:
@@ -167,10 +170,15 @@ def _write_file(file: pathlib.Path, tensors: Sequence[Planned]) -> None:
         stream.write(struct.pack("<Q", len(text)))
         stream.write(text)
         for tensor in tensors:
-            array = np.ascontiguousarray(tensor.read(), dtype=tensor.dtype)
-            if array.shape != tensor.shape:
+            value = tensor.read()
+            if isinstance(value, np.ndarray) and value.shape != tensor.shape:
                 raise ValueError(
-                    f"{tensor.name} is {array.shape}, the checkpoint needs {tensor.shape}; check "
+                    f"{tensor.name} is {value.shape}, the checkpoint needs {tensor.shape}; check "
                     "that the params belong to this config."
                 )
-            stream.write(array.reshape(-1).view(np.uint8).data)
+            written = 0
+            for piece in [value] if isinstance(value, np.ndarray) else value:
+                piece = np.ascontiguousarray(piece, dtype=tensor.dtype)
+                written += stream.write(piece.reshape(-1).view(np.uint8).data)
+            if written != tensor.size:
+                raise ValueError(f"{tensor.name} came as {written} bytes of {tensor.size}")
