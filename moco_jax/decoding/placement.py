@@ -1,0 +1,153 @@
+"""Which devices hold what: one place to ask, whether there is one device or many processes of them.
+
+Without a mesh everything stays on the default device, so that the same code runs on one CPU.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import logging
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from moco_jax.models.config import ModelConfig
+from moco_jax.models.decoder import KVCache, init_cache
+from moco_jax.models.sharding import AXES, CACHE, fitted, param_specs, undivided
+
+PyTree = Any
+
+
+def make_mesh(
+    model: int = 1, data: int = -1, tensor: int = 1, devices: Sequence[jax.Device] | None = None
+) -> Mesh:
+    """Devices in a grid with the axes `model`, `data` and `tensor`.
+
+    Args:
+        model: how many shares the members of a population are dealt out to.
+        data: how many shares the rows are dealt out to; -1 takes the devices that are left.
+        tensor: over how many devices each member is cut.
+        devices: all devices of all processes by default.
+
+    Raises:
+        ValueError: the sizes do not fit the devices.
+    """
+    devices = jax.devices() if devices is None else devices
+    sizes = (model, data, tensor)
+    if min(model, tensor) < 1 or data == 0 or data < -1:
+        raise ValueError(
+            f"a mesh of {_said(sizes)} makes no sense: each size is at least 1, and data may be -1 "
+            "for the devices that are left"
+        )
+    if data == -1:
+        sizes = (model, len(devices) // (model * tensor), tensor)
+    if math.prod(sizes) != len(devices):
+        raise ValueError(
+            f"a mesh of {_said((model, data, tensor))} does not fit {len(devices)} devices: the "
+            "sizes multiply to their number, or data=-1 takes what model and tensor leave, where "
+            "their product divides it"
+        )
+    return jax.make_mesh(sizes, AXES, axis_types=(AxisType.Auto,) * 3, devices=devices)
+
+
+def read_sizes(text: str) -> dict[str, int]:
+    """The sizes that "model=2,data=4,tensor=1" names; what is left out has its default.
+
+    Raises:
+        ValueError: an axis is unknown or named twice, or its size is no whole number.
+    """
+    sizes: dict[str, int] = {}
+    for part in filter(None, text.replace(" ", "").split(",")):
+        name, _, size = part.partition("=")
+        if name not in AXES or name in sizes or not size.lstrip("-").isdigit():
+            raise ValueError(
+                f"cannot read {part!r} in the mesh {text!r}: write each of {', '.join(AXES)} at "
+                "most once, as in model=2,data=4,tensor=1"
+            )
+        sizes[name] = int(size)
+    return sizes
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Puts arrays where they belong.
+
+    Attributes:
+        mesh: from `make_mesh`; None is the default device.
+    """
+
+    mesh: Mesh | None = None
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Devices along each axis of the mesh."""
+        return {} if self.mesh is None else dict(self.mesh.shape)
+
+    def active(self) -> contextlib.AbstractContextManager[Any]:
+        """While it is entered, computations are dealt out over the mesh.
+
+        Enter it around calls of compiled functions only, never around a `yield`.
+        """
+        return contextlib.nullcontext() if self.mesh is None else jax.set_mesh(self.mesh)
+
+    def params(self, config: ModelConfig, params: PyTree, stacked: bool = False) -> PyTree:
+        """A member's weights, or those of a bank, cut by the rules of `models.sharding`.
+
+        Args:
+            config: the architecture.
+            params: whole arrays, the same in every process.
+            stacked: every leaf has a leading axis of members, dealt out over `model`.
+        """
+        if self.mesh is None:
+            return params
+        kept = undivided(config, self.sizes)
+        if kept:
+            logging.warning(
+                "tensor=%d does not divide %s: what belongs to them is whole on every device",
+                self.sizes["tensor"],
+                " and ".join(kept),
+            )
+        specs = param_specs(config, params, self.sizes, stacked)
+        return jax.tree.map(functools.partial(_put, self.mesh), params, specs)
+
+    def cache(self, config: ModelConfig, batch: int, length: int, dtype: Any) -> KVCache:
+        """An empty cache; no device ever holds more of it than its own rows and heads."""
+        if self.mesh is None:
+            return init_cache(config, batch, length, dtype)
+        shapes = jax.eval_shape(functools.partial(init_cache, config, batch, length, dtype))
+        shape = shapes[0][0].shape
+        sharding = NamedSharding(self.mesh, fitted(CACHE, shape, self.sizes))
+        return jax.tree.map(lambda _: jnp.zeros(shape, dtype, device=sharding), shapes)
+
+    def replicated(self, tree: PyTree) -> PyTree:
+        """Arrays whole on every device; they must be the same in every process."""
+        if self.mesh is None:
+            return tree
+        place = functools.partial(_put, self.mesh, spec=PartitionSpec())
+        return jax.tree.map(place, tree)
+
+    def gathered(self, tree: PyTree) -> PyTree:
+        """Host arrays of whole leaves, in every process; all processes must call it."""
+        if self.mesh is None or jax.process_count() == 1:
+            return jax.device_get(tree)
+        whole = jax.jit(lambda leaf: leaf, out_shardings=NamedSharding(self.mesh, PartitionSpec()))
+        # Leaf by leaf: a whole model may not fit beside its own share
+        return jax.tree.map(lambda leaf: np.asarray(whole(leaf)), tree)
+
+
+def _put(mesh: Mesh, leaf: Any, spec: PartitionSpec) -> jax.Array:
+    sharding = NamedSharding(mesh, spec)
+    if sharding.is_fully_addressable or not getattr(leaf, "is_fully_addressable", True):
+        return jax.device_put(leaf, sharding)
+    # Other processes hold parts of it: each cuts its own out of its copy
+    whole = np.asarray(leaf)
+    return jax.make_array_from_callback(whole.shape, sharding, lambda index: whole[index])
+
+
+def _said(sizes: Sequence[int]) -> str:
+    return ",".join(f"{name}={size}" for name, size in zip(AXES, sizes, strict=True))
