@@ -16,6 +16,50 @@ from moco_jax.decoding.hooks import Store
 from moco_jax.runs.store import FILE_NAME, SqliteStore
 
 
+def join_processes(coordinator: str, count: int, index: int) -> None:
+    """Makes this process one of several that run the same program.
+
+    To be called before anything else of JAX is used. One process alone needs no joining, and
+    nothing is done.
+
+    Args:
+        coordinator: "host:port" where process 0 listens, the same for all.
+        count: how many processes there are.
+        index: which of them this is, from 0.
+
+    Raises:
+        ValueError: the three do not go together.
+    """
+    if count < 1 or not 0 <= index < count:
+        raise ValueError(f"there is no process {index} of {count}: they count from 0")
+    if count == 1:
+        return
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError(
+            f"{count} processes find each other at HOST:PORT of process 0, not at {coordinator!r}"
+        )
+    jax.distributed.initialize(coordinator, num_processes=count, process_id=index)
+
+
+def join_cluster() -> None:
+    """Joins the processes that the cluster has started: a TPU pod, SLURM or Open MPI.
+
+    To be called before anything else of JAX is used.
+
+    Raises:
+        RuntimeError: no cluster that JAX knows is around.
+    """
+    try:
+        jax.distributed.initialize()
+    except ValueError as error:
+        raise RuntimeError(
+            "no TPU pod, SLURM or Open MPI job is to be seen from here; say where the processes "
+            "are by --coordinator, --processes and --process, or start one process without "
+            f"--distributed ({error})"
+        ) from error
+
+
 def leads() -> bool:
     """Whether this process is the one that writes."""
     return jax.process_index() == 0
