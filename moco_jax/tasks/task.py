@@ -45,7 +45,7 @@ class Task:
         scorer = scorer_for(self.kind)
         scorer.ready()
         if scorer.programmed is not None and not self.allow_weak_sandbox:
-            require_sandbox()
+            require_sandbox(gpu=scorer.programmed.gpu)
 
     def split(self, name: str) -> Split:
         """The split called `dev` or `test`."""

@@ -3,8 +3,8 @@
 import pytest
 
 from moco_jax.tasks import SCORERS, Item, score_items
-from moco_jax.tasks.kernels import FAILED, measure
-from moco_jax.tasks.sandbox import require_sandbox
+from moco_jax.tasks.kernels import FAILED, measurement, program
+from moco_jax.tasks.sandbox import require_sandbox, run_programs
 from moco_jax.tasks.scorers.kernel_bench import Measurement, speed_score
 
 SCORER = SCORERS["kernel_bench"]
@@ -86,7 +86,7 @@ CANDIDATES = [
 def test_candidates_are_checked_against_the_reference(candidate, compiled, correct):
     pytest.importorskip("torch")
     _need_sandbox()
-    found = measure(REFERENCE, candidate, device="cpu")
+    found = measurement(run_programs([program(REFERENCE, candidate, device="cpu")])[0])
     assert found[:2] == (compiled, correct)
     assert (found[2] > 0) == correct
     assert len(found) == len(FAILED)

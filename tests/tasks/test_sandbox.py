@@ -199,6 +199,6 @@ def test_the_weak_sandbox_still_wants_the_token(monkeypatch):
 
 
 def test_a_launcher_that_fails_is_no_wrong_answer(monkeypatch):
-    monkeypatch.setattr(runner_module, "_binds", lambda: [("/no/such/place", "/x")])
+    monkeypatch.setattr(runner_module, "_binds", lambda more: [("/no/such/place", "/x")])
     with pytest.raises(SandboxError, match="/no/such/place"):
         run("x = 1")

@@ -21,6 +21,7 @@ class Limits:
         processes: processes and threads at one time.
         file_bytes: of each file; all files together have twice that.
         output_bytes: printed to stdout and stderr together.
+        descriptors: files open at one time in each process.
     """
 
     cpu_seconds: int = 10
@@ -29,6 +30,7 @@ class Limits:
     processes: int = 8
     file_bytes: int = 8 << 20
     output_bytes: int = 1 << 20
+    descriptors: int = 64
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,14 @@ class Program:
         expression: evaluated after them; its value comes back as JSON. What stands here is known
             to the program only while it is evaluated.
         limits: what the program may use.
+        gpu: it measures code on an NVIDIA GPU, so it sees the devices, the driver and compilers,
+            and runs while no other program does; docs/sandbox.md says what that opens.
     """
 
     parts: tuple[str, ...]
     expression: str = "None"
     limits: Limits = Limits()
+    gpu: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 from absl import logging
 
+from moco_jax.tasks.sandbox.gpu import PROBE, Gpu, find_gpu
 from moco_jax.tasks.sandbox.program import Limits, Program, Result, SandboxError
 from moco_jax.tasks.sandbox.watching import Seen, watch
 
@@ -24,6 +25,9 @@ RunPrograms = Callable[[Sequence[Program]], list[Result]]
 
 INSIDE = pathlib.Path(__file__).with_name("inside")
 LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
+BOX = "/box"
+HOMES = ("HOME", "TMPDIR", "TORCH_EXTENSIONS_DIR", "TRITON_CACHE_DIR")  # of who compiles
+NO_GPU = Gpu((), (), (), {})
 SHOWN = 2000  # characters of output that a result keeps
 ENVIRONMENT = {
     "PYTHONHASHSEED": "0",  # so that what depends on the order of a set comes out the same
@@ -40,6 +44,11 @@ REMEDY = (
     "by limits on time, memory and output alone, and can read and write what you can, reach the "
     "network and leave processes behind"
 )
+GPU_REMEDY = (
+    "docs/sandbox.md lists what of the GPU is shown there. On a machine kept for such measurements "
+    "pass allow_weak_sandbox (--allow_weak_sandbox): then programs written by models can read and "
+    "write what you can, and reach the network"
+)
 
 
 def run_programs(
@@ -50,31 +59,40 @@ def run_programs(
     Args:
         programs: what to run; they share nothing and cannot meet.
         allow_weak_sandbox: go on, with a warning, where the system gives no namespaces.
-        workers: programs at a time; None means the cores this process may use.
+        workers: programs at a time; None means the cores this process may use, and one if a
+            program measures code on a GPU.
 
     Raises:
         SandboxError: the system gives no namespaces and `allow_weak_sandbox` is off.
     """
     if not programs:
         return []
-    isolate = _isolates(allow_weak_sandbox)
-    workers = workers or len(os.sched_getaffinity(0))
+    alone = any(program.gpu for program in programs)
+    isolate = _isolates(allow_weak_sandbox, alone)
+    workers = workers or (1 if alone else len(os.sched_getaffinity(0)))
     with ThreadPoolExecutor(workers, thread_name_prefix="sandbox") as pool:
         return list(pool.map(functools.partial(_run, isolate=isolate), programs))
 
 
-def require_sandbox() -> None:
-    """Raises a SandboxError, with the remedy, where programs cannot be isolated."""
+def require_sandbox(gpu: bool = False) -> None:
+    """Raises a SandboxError, with the remedy, where programs cannot be isolated.
+
+    Args:
+        gpu: they measure code on a GPU, which must be usable from inside.
+    """
     reason = _weakness()
     if reason is not None:
         raise SandboxError(f"no sandbox on this machine: {reason}. {REMEDY}")
+    reason = _gpu_weakness() if gpu else None
+    if reason is not None:
+        raise SandboxError(f"the GPU cannot be used inside the sandbox: {reason}. {GPU_REMEDY}")
 
 
-def _isolates(allow_weak_sandbox: bool) -> bool:
+def _isolates(allow_weak_sandbox: bool, gpu: bool) -> bool:
     if not allow_weak_sandbox:
-        require_sandbox()
+        require_sandbox(gpu)
         return True
-    reason = _weakness()
+    reason = _weakness() or (_gpu_weakness() if gpu else None)
     if reason is not None:
         logging.warning(
             "no sandbox on this machine (%s): programs can read and write what you can, reach the "
@@ -101,6 +119,16 @@ def _weakness() -> str | None:
     return None
 
 
+@functools.cache
+def _gpu_weakness() -> str | None:
+    """Why CUDA cannot be used inside, found by trying; None where it can."""
+    if not find_gpu().devices:
+        return "this machine has no /dev/nvidia0 or the like"
+    limits = Limits(memory_bytes=1 << 44, processes=256, descriptors=1024)
+    probe = _run(Program((PROBE,), "None", limits, gpu=True), isolate=True)
+    return None if probe.status == "finished" else f"CUDA {probe.status}: {probe.output.strip()}"
+
+
 _FORK = """\
 forked = 0
 while forked < 20:
@@ -118,21 +146,28 @@ while forked < 20:
 def _run(program: Program, *, isolate: bool) -> Result:
     """Runs one program in a process of its own and waits until nothing of it is left."""
     token = secrets.token_hex(32)
+    gpu = find_gpu() if program.gpu else NO_GPU
     job = {
         "token": token,
         "isolate": isolate,
         "parts": program.parts,
         "expression": program.expression,
         "limits": dataclasses.asdict(program.limits),
-        "binds": _binds(),
+        "binds": _binds(gpu.places),
+        "devices": gpu.devices,
+        "proc": gpu.proc,
         "paths": _import_paths(),
     }
     with tempfile.TemporaryDirectory(prefix="moco-") as folder:
-        seen = _launch(json.dumps(job).encode(), folder, program.limits, token)
+        home = {name: BOX if isolate else folder for name in HOMES if program.gpu}
+        environment = ENVIRONMENT | gpu.environment | home
+        seen = _launch(json.dumps(job).encode(), folder, environment, program.limits, token)
     return _result(seen, token)
 
 
-def _launch(job: bytes, folder: str, limits: Limits, token: str) -> Seen:
+def _launch(
+    job: bytes, folder: str, environment: dict[str, str], limits: Limits, token: str
+) -> Seen:
     reading, writing = os.pipe()
     try:
         process = subprocess.Popen(
@@ -141,7 +176,7 @@ def _launch(job: bytes, folder: str, limits: Limits, token: str) -> Seen:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=ENVIRONMENT,
+            env=environment,
             cwd=folder,
             pass_fds=(writing,),
             start_new_session=True,
@@ -172,10 +207,10 @@ def _result(seen: Seen, token: str) -> Result:
 
 
 @functools.cache
-def _binds() -> list[tuple[str, str]]:
-    """(real path, path inside) of the Python installation and the libraries it links to."""
+def _binds(more: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    """(real path, path inside) of the Python installation, the libraries it links to, and more."""
     found: list[tuple[str, str]] = []
-    for path in sorted({*_import_paths(), *LIBRARIES, *_own_libraries()}):
+    for path in sorted({*_import_paths(), *LIBRARIES, *_own_libraries(), *more}):
         covered = any(path.startswith(inside + "/") for _, inside in found)
         if os.path.exists(path) and not covered:
             found.append((os.path.realpath(path), path))

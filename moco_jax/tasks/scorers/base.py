@@ -45,10 +45,12 @@ class Programmed:
     Attributes:
         program: (item, gold, extracted answer) to what runs; None where `compare` settles it.
         value: (gold, what became of the program) to a value between 0 and 1.
+        gpu: whether the programs measure code on a GPU.
     """
 
     program: Callable[[Item, Gold, str], Program | None]
     value: Callable[[Gold, Result], float]
+    gpu: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from moco_jax.tasks import kernels
 from moco_jax.tasks.items import Gold, Item
-from moco_jax.tasks.kernels import measure
 from moco_jax.tasks.markup import strip_thinking
-from moco_jax.tasks.scorers.base import Content, Scorer
+from moco_jax.tasks.sandbox import Program, Result
+from moco_jax.tasks.scorers.base import Content, Programmed, Scorer, left_to_a_program
 from moco_jax.tasks.scorers.fields import raw_field
 
 FULL_SPEED_UP = {1: 10.0, 2: 5.0, 3: 2.0}  # by level; beyond it a kernel earns no more
@@ -83,10 +84,21 @@ def require_cuda() -> None:
         raise ValueError(f"KernelBench needs a CUDA device, and PyTorch sees none; {remedy}")
 
 
-def compare(item: Item, gold: Gold, parsed: str) -> float:
-    """What `speed_score` makes of a measurement in the sandbox."""
-    measured = Measurement(*measure(gold.details["reference"], parsed))
-    return speed_score(gold.details["level"], measured)
+def program(item: Item, gold: Gold, parsed: str) -> Program:
+    """What measures the rewritten module against the original."""
+    return kernels.program(gold.details["reference"], parsed)
 
 
-SCORER = Scorer(read, extract, canonical, compare, require_cuda)
+def value(gold: Gold, result: Result) -> float:
+    """What `speed_score` makes of a measurement."""
+    return speed_score(gold.details["level"], Measurement(*kernels.measurement(result)))
+
+
+SCORER = Scorer(
+    read,
+    extract,
+    canonical,
+    left_to_a_program,
+    require_cuda,
+    programmed=Programmed(program, value, gpu=True),
+)

@@ -83,13 +83,13 @@ def _write(process: int, name: str, text: str) -> None:
 
 
 def _guard(job: dict[str, Any], result: int, user: int | None) -> None:
-    """The warden: builds the room and waits for the keeper."""
+    """The warden: waits for the keeper, which builds the room, as only it can show its /proc."""
     _write(os.getpid(), "oom_score_adj", "1000")
     kernel.leave_keyring()
-    room.build(job["binds"], job["limits"]["file_bytes"], user or 0)
     keeper = os.fork()
     if keeper == 0:
         kernel.die_with_parent()
+        room.build(job, user or 0)
         kernel.hide_memory()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         _keep(job, result, user)

@@ -14,7 +14,7 @@ NEW_NAMESPACES = (
     | 0x40000000  # network
 )
 BIND, RECURSIVE, PRIVATE = 0x1000, 0x4000, 0x40000
-NOSUID, NODEV = 0x2, 0x4
+NOSUID, NODEV, NOEXEC = 0x2, 0x4, 0x8
 DETACH = 2
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s390x": 280}

@@ -3,21 +3,26 @@
 import contextlib
 import os
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import kernel
 
 BASE = "/tmp"  # any folder that exists; it is covered only inside
 OLD, NEW = "/old", "/new"
 BOX = "/box"
+PROC = "/proc"
 DEVICES = ("/dev/null", "/dev/urandom")
 
 
-def build(binds: list[tuple[str, str]], file_bytes: int, owner: int) -> None:
+def build(job: dict[str, Any], owner: int) -> None:
     """Replaces the file system of this mount namespace.
 
     Args:
-        binds: (real path outside, path inside) of what stays visible, read-only.
-        file_bytes: half of what the working folder holds.
+        job: what the runner sent. Of `binds`, pairs of (real path outside, path inside), everything
+            stays visible, read-only; of `devices`, such pairs too, as they are outside; of `proc`,
+            paths, a new /proc or these files of it, read-only. The working folder holds twice
+            `file_bytes`.
         owner: user id of the working folder.
     """
     kernel.mount("", "/", flags=kernel.RECURSIVE | kernel.PRIVATE)
@@ -27,23 +32,41 @@ def build(binds: list[tuple[str, str]], file_bytes: int, owner: int) -> None:
     kernel.pivot_root(BASE, BASE + OLD)
     os.chdir("/")
     kernel.mount("tmpfs", NEW, "tmpfs", kernel.NOSUID | kernel.NODEV, "mode=755,size=1m")
-    for outside, inside in binds:
-        target = NEW + inside
-        if os.path.isdir(OLD + outside):
-            os.makedirs(target, exist_ok=True)
-        else:
-            _empty_file(target)
-        kernel.mount(OLD + outside, target, flags=kernel.BIND | kernel.RECURSIVE)
+    for outside, inside in job["binds"]:
+        _show(outside, inside)
+    if job["proc"]:
+        _show_proc(job["proc"])
     os.mkdir(NEW + BOX)
-    for device in DEVICES:
-        _empty_file(NEW + device)
+    devices = [*((device, device) for device in DEVICES), *job["devices"]]
+    for _, inside in devices:
+        _empty_file(NEW + inside)
     kernel.make_read_only(NEW)
-    for device in DEVICES:
-        kernel.mount(OLD + device, NEW + device, flags=kernel.BIND)
-    sizes = f"mode=700,uid={owner},gid={owner},size={2 * file_bytes},nr_inodes=1000"
+    for outside, inside in devices:
+        kernel.mount(OLD + outside, NEW + inside, flags=kernel.BIND)
+    size = 2 * job["limits"]["file_bytes"]
+    sizes = f"mode=700,uid={owner},gid={owner},size={size},nr_inodes=1000"
     kernel.mount("tmpfs", NEW + BOX, "tmpfs", kernel.NOSUID | kernel.NODEV, sizes)
     _forbid_more_namespaces()
     _leave_the_old_root()
+
+
+def _show(outside: str, inside: str) -> None:
+    target = NEW + inside
+    if os.path.isdir(OLD + outside):
+        os.makedirs(target, exist_ok=True)
+    else:
+        _empty_file(target)
+    kernel.mount(OLD + outside, target, flags=kernel.BIND | kernel.RECURSIVE)
+
+
+def _show_proc(files: Sequence[str]) -> None:
+    """A /proc of this process namespace; where containers don't allow one, files of the outer."""
+    os.mkdir(NEW + PROC)
+    try:
+        kernel.mount("proc", NEW + PROC, "proc", kernel.NOSUID | kernel.NODEV | kernel.NOEXEC)
+    except OSError:
+        for path in files:
+            _show(path, path)
 
 
 def _empty_file(path: str) -> None:

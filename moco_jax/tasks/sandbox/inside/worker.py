@@ -10,8 +10,6 @@ from typing import Any
 
 import kernel
 
-DESCRIPTORS = 64
-
 
 def work(job: dict[str, Any], result: int, user: int | None) -> None:
     """Runs the program of a job and ends this process; the token is written only at the end.
@@ -51,7 +49,7 @@ def _limit(limits: dict[str, Any], isolate: bool) -> None:
         (resource.RLIMIT_AS, limits["memory_bytes"]),
         *([(resource.RLIMIT_NPROC, limits["processes"])] if isolate else []),
         (resource.RLIMIT_FSIZE, limits["file_bytes"]),
-        (resource.RLIMIT_NOFILE, DESCRIPTORS),
+        (resource.RLIMIT_NOFILE, limits["descriptors"]),
         (resource.RLIMIT_CORE, 0),
     ):
         hard = resource.getrlimit(name)[1]
