@@ -33,7 +33,7 @@ class Slerp(Combination):
     """Goes the share `t` of the way from the first model to the second along the arc between them.
 
     The coefficients are those of the unit tensors, applied to the tensors as they are; tensors that
-    are nearly parallel or opposite are interpolated linearly.
+    are nearly parallel or opposite, or zero, are interpolated linearly.
 
     Attributes:
         t: 0 is the first model, 1 the second.
@@ -51,8 +51,9 @@ class Slerp(Combination):
         if count != 2:
             raise ValueError(f"SLERP goes from one model to another; there are {count}")
         gram = jnp.asarray(gram, jnp.float32)
-        cosine = jnp.clip(gram[0, 1] / _norm(gram[0, 0] * gram[1, 1]), -1, 1)
-        straight = jnp.abs(cosine) > _STRAIGHT
+        square = gram[0, 0] * gram[1, 1]
+        cosine = jnp.clip(gram[0, 1] / _norm(square), -1, 1)
+        straight = (jnp.abs(cosine) > _STRAIGHT) | (square == 0)
         angle = jnp.arccos(jnp.where(straight, 0.0, cosine))
         shares = jnp.array([1 - self.t, self.t], jnp.float32)
         return jnp.where(straight, shares, jnp.sin(shares * angle) / jnp.sin(angle))

@@ -11,11 +11,14 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from moco_jax.kernels import ties_merge
 from moco_jax.trees.draws import LEVELS, draw
 from moco_jax.trees.tiled import Measured, TiledMerge
 
 Trim = Literal["none", "magnitude", "outliers", "random", "rank"]
 Rescale = Literal["none", "density", "l1"]
+_NOTHING = 1e-8
+"""Sums of weights below which nothing is divided by them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,16 +99,30 @@ class TaskVectorMerge(TiledMerge):
         self, vectors: jax.Array, known: Measured, key: jax.Array, start: jax.Array
     ) -> jax.Array:
         """Trims, elects and adds up."""
-        weights = known.weights[:, None, None]
-        pulls = weights * known.scales[:, None, None] * self.trimmed(vectors, known, key, start)
+        # One list entry per model: XLA fuses this into one pass over the vectors
+        factors = known.weights * known.scales
+        pulls = list(factors[:, None, None] * self.trimmed(vectors, known, key, start))
+        masses = list(known.weights)
         if self.elect:
-            takes_part = jnp.sign(pulls) == jnp.where(pulls.sum(0) >= 0, 1.0, -1.0)
-            pulls = jnp.where(takes_part, pulls, 0.0)
-        total = self.lambda_ * pulls.sum(0)
+            elected = jnp.where(sum(pulls) >= 0, 1.0, -1.0)
+            agrees = [jnp.sign(pull) == elected for pull in pulls]
+            pulls = [jnp.where(a, p, 0.0) for a, p in zip(agrees, pulls, strict=True)]
+            masses = [jnp.where(a, m, 0.0) for a, m in zip(agrees, masses, strict=True)]
+        total = self.lambda_ * sum(pulls)
         if not self.normalize:
             return total
-        divisor = jnp.where(takes_part, weights, 0.0).sum(0) if self.elect else weights.sum(0)
-        return total / jnp.where(divisor == 0, 1.0, divisor)
+        mass = sum(masses)
+        return total / jnp.where(jnp.abs(mass) < _NOTHING, 1.0, mass)
+
+    def __call__(self, leaf: jax.Array, base: jax.Array | None, key: jax.Array) -> jax.Array:
+        """Merges a whole leaf f32[N, ...] into f32[...]."""
+        if not (self.trim == "magnitude" and self.elect and self.rescale == "none"):
+            return super().__call__(leaf, base, key)
+        vectors, origin = self.vectors(leaf, base)
+        weights = self.coefficients(len(leaf))
+        flat = vectors.reshape(len(leaf), -1)
+        merged = ties_merge(flat, weights, self.density, normalize=self.normalize)
+        return origin + self.lambda_ * merged.reshape(leaf.shape[1:])
 
     def sums(
         self, vectors: jax.Array, known: Measured, key: jax.Array, start: jax.Array

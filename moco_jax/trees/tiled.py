@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from moco_jax.trees.selection import nth_largest
+from moco_jax.kernels.selection import kth_largest
 
 
 class Measured(NamedTuple):
@@ -106,7 +106,7 @@ class TiledMerge(abc.ABC):
         count, shape = leaf.shape[0], leaf.shape[1:]
         flat = vectors.reshape(count, -1)
         vectors = flat.reshape(count, -1, shape[-1] if shape else 1)
-        found = [nth_largest(jnp.abs(flat), rank) for rank in self.ranks(flat.shape[1])]
+        found = [kth_largest(jnp.abs(flat), rank) for rank in self.ranks(flat.shape[1])]
         bounds = jnp.stack(found, axis=1) if found else jnp.zeros((count, 0))
         known = self.known(count, inner_products(flat) if self.gram else None, bounds)
         start = jnp.int32(0)
