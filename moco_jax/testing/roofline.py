@@ -1,0 +1,88 @@
+"""What a machine can do at best, measured through XLA: the roof that decoding stands under."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from moco_jax.models.config import ModelConfig
+from moco_jax.models.cost import flops_per_token
+from moco_jax.testing.timing import seconds
+
+PyTree = Any
+
+TRIES = 7
+
+
+def _best(action: Any) -> float:
+    """Seconds of the fastest of several runs: a roof is what is possible."""
+    action()
+    return min(seconds(action) for _ in range(TRIES))
+
+
+def read_bandwidth(size: int = 1 << 28) -> float:
+    """Bytes per second at which XLA reads memory without writing any.
+
+    Args:
+        size: bytes to read; memory of the size of interest, because caches are large.
+    """
+    array = jax.block_until_ready(jnp.ones(max(size // 4, 1), jnp.float32))
+    read = jax.jit(jnp.sum)
+    return array.nbytes / _best(lambda: read(array))
+
+
+def matrices(params: PyTree) -> list[jax.Array]:
+    """What a decode step multiplies its rows with: kernels [in, out], the output layer included."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    kernels = [leaf for path, leaf in leaves if path[-1].key == "kernel"]
+    tied = "lm_head" not in params
+    return [*kernels, params["embed_tokens"]["embedding"].T] if tied else kernels
+
+
+def matmul_rate(weights: list[jax.Array], rows: int) -> float:
+    """FLOPs per second of [rows, in] @ [in, out] over all weights, in the better of two layouts.
+
+    Args:
+        weights: [in, out] each; together larger than the caches, as a model's are.
+        rows: how many.
+    """
+    inputs = {
+        size: jnp.ones((rows, size), weights[0].dtype)
+        for size in sorted({weight.shape[0] for weight in weights})
+    }
+    flops = 2 * rows * sum(weight.size for weight in weights)
+    plain = _best(lambda: _products(inputs, weights, False))
+    turned = [jnp.array(weight.T) for weight in weights]
+    return flops / min(plain, _best(lambda: _products(inputs, turned, True)))
+
+
+@functools.partial(jax.jit, static_argnames="turned")
+def _products(
+    inputs: dict[int, jax.Array], weights: list[jax.Array], turned: bool
+) -> list[jax.Array]:
+    axis = 1 if turned else 0
+    return [
+        jax.lax.dot_general(inputs[weight.shape[axis]], weight, (((1,), (axis,)), ((), ())))
+        for weight in weights
+    ]
+
+
+def decode_bytes(config: ModelConfig, params: PyTree, rows: int, context: float) -> float:
+    """Bytes that one decode step has to read: all weights, and the keys and values seen so far.
+
+    Args:
+        config: the model.
+        params: its weights.
+        rows: decoded together.
+        context: positions a row sees, on average.
+    """
+    weights = matrices(params)
+    width = weights[0].dtype.itemsize
+    slots = 2 * config.num_layers * config.num_kv_heads * config.head_dim
+    return width * (sum(weight.size for weight in weights) + rows * context * slots)
+
+
+def decode_flops(config: ModelConfig, rows: int, context: int) -> float:
+    """FLOPs of one decode step of `rows` rows that see `context` positions each."""
+    return float(rows * flops_per_token(config, context))
