@@ -1,0 +1,71 @@
+"""Weight-only int8: kernels of linear layers in one byte, one scale per output channel.
+
+Symmetric rounding to the nearest of 255 steps, as in LLM.int8() (arXiv 2208.07339) without its
+outliers; activations stay in their own type. Embedding, output layer, norms and biases are kept.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+Params = dict[str, Any]
+
+LEVELS = 127
+KERNEL, SCALE = "kernel_int8", "kernel_scale"
+_KEPT = ("lm_head", "score")
+
+
+def quantize(params: Params) -> Params:
+    """Params whose linear layers hold "kernel_int8" and "kernel_scale"; other leaves are shared.
+
+    Args:
+        params: a decoder's, adapters merged in already.
+
+    Returns:
+        A tree that `decoder.forward` takes: kernels i8[in, out] with f32[out] scales.
+    """
+    return {
+        name: part if name in _KEPT or not isinstance(part, dict) else _module(part)
+        for name, part in params.items()
+    }
+
+
+def _module(part: Params) -> Params:
+    done = {
+        name: _module(inner) if isinstance(inner, dict) else inner
+        for name, inner in part.items()
+        if name != "kernel"
+    }
+    if "kernel" in part:
+        done[KERNEL], done[SCALE] = quantize_kernel(part["kernel"])
+    return done
+
+
+@jax.jit
+def quantize_kernel(kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """A kernel [in, out] as i8[in, out] and f32[out]; their product is off by half a step at most.
+
+    A channel of zeros has scale 1.
+    """
+    wide = kernel.astype(jnp.float32)
+    largest = jnp.abs(wide).max(0)
+    scale = jnp.where(largest > 0, largest / LEVELS, 1.0)
+    return jnp.round(wide / scale).astype(jnp.int8), scale
+
+
+def is_quantized(params: Params) -> bool:
+    """Whether any layer holds an int8 kernel."""
+    return any(
+        name == KERNEL or (isinstance(part, dict) and is_quantized(part))
+        for name, part in params.items()
+    )
+
+
+def refuse_quantized(params: Params, what: str) -> None:
+    """Raises a ValueError where weights are int8 and `what` ("merging a, b") needs full ones."""
+    if is_quantized(params):
+        raise ValueError(
+            f"{what} needs weights in floating point, and these are int8: they were rounded to 255 "
+            "steps per channel. Run with --dtype=float32, bfloat16 or float16."
+        )
