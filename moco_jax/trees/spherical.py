@@ -42,6 +42,10 @@ class Slerp(Combination):
     origin: ClassVar[Literal["base", "first", "zero"]] = "zero"
     t: float = 0.5
 
+    def unweighted(self) -> "Slerp":
+        """`t` reaches `combine` as coefficients."""
+        return Slerp()
+
     def coefficients(self, count: int, gram: jax.Array | None) -> jax.Array:
         """f32[2].
 
@@ -76,6 +80,10 @@ class Karcher(Combination):
     weights: tuple[float, ...] | None = None
     max_iterations: int = 10
     tolerance: float = 1e-5
+
+    def unweighted(self) -> "Karcher":
+        """All settings reach `combine` as coefficients."""
+        return Karcher()
 
     def coefficients(self, count: int, gram: jax.Array | None) -> jax.Array:
         """f32[N].

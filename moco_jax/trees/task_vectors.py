@@ -95,6 +95,10 @@ class TaskVectorMerge(TiledMerge):
             return jnp.full(count, 1.0 / count)
         return jnp.broadcast_to(jnp.array(self.weights, jnp.float32), (count,))
 
+    def unweighted(self) -> "TaskVectorMerge":
+        """Weights reach `combine` as an array."""
+        return dataclasses.replace(self, weights=None)
+
     def combine(
         self, vectors: jax.Array, known: Measured, key: jax.Array, start: jax.Array
     ) -> jax.Array:
