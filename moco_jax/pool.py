@@ -14,12 +14,14 @@ import numpy as np
 from absl import logging
 
 from moco_jax.decoding.engine import Engine
+from moco_jax.decoding.population import Population, Variant
 from moco_jax.decoding.types import Request, Response, Sampling
 from moco_jax.models import lora
 from moco_jax.models import tokenizer as words
 from moco_jax.models.checkpoint import Checkpoint, load_checkpoint, open_checkpoint, save_checkpoint
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.encoder import EncoderConfig
+from moco_jax.models.packing import turn_kernels
 from moco_jax.tiny.registry import PREFIX, tiny_pool_path
 
 PyTree = Any
@@ -114,13 +116,28 @@ class Member:
 
     Attributes:
         info: what it is.
-        params: its weights on device, one leaf per checkpoint tensor.
+        weights: on device, one leaf per checkpoint tensor; or its place in a population.
         identity: hash of tensors, config and tokenizer (or of the recipe that made it).
     """
 
     info: MemberInfo
-    params: PyTree = dataclasses.field(repr=False)
+    weights: PyTree | Variant = dataclasses.field(repr=False)
     identity: str
+
+    @property
+    def variant(self) -> Variant | None:
+        """Its place in a population, or None."""
+        return self.weights if isinstance(self.weights, Variant) else None
+
+    @property
+    def params(self) -> PyTree:
+        """Its weights, one leaf per checkpoint tensor; those of a variant are made when asked."""
+        return self.weights.params if isinstance(self.weights, Variant) else self.weights
+
+    @functools.cached_property
+    def turned_params(self) -> PyTree:
+        """The weights for wide batches on CPU, their kernels transposed; made when asked."""
+        return turn_kernels(self.params)
 
     @property
     def name(self) -> str:
@@ -162,12 +179,12 @@ class Member:
         text_rules = words.tokenizer_fingerprint(info.tokenizer)
         return cls(info, params, fingerprint(params, info.config, text_rules))
 
-    def derive(self, name: str, params: PyTree, recipe: str) -> "Member":
+    def derive(self, name: str, params: PyTree | Variant, recipe: str) -> "Member":
         """A member with this one's architecture and tokenizer, and weights made by a recipe.
 
         Args:
             name: how to call it.
-            params: its weights.
+            params: its weights, or its place in a population.
             recipe: names everything that made them; becomes part of the identity.
         """
         identity = hashlib.sha256(f"{self.identity} {recipe}".encode()).hexdigest()
@@ -182,6 +199,79 @@ class Member:
             Checkpoint(info.config, self.params, info.raw_config, "", info.generation_config),
             tokenizer=info.tokenizer,
         )
+
+
+def variants(
+    base: Member,
+    names: Sequence[str],
+    recipes: Sequence[str],
+    *,
+    adapters: Sequence[lora.Adapter] | None = None,
+    params: PyTree | None = None,
+) -> list[Member]:
+    """Members of one population: their requests are answered side by side in one program.
+
+    Args:
+        base: a member of their architecture and tokenizer.
+        names: how to call each.
+        recipes: name everything that made each; become part of the identities.
+        adapters: one over `base` for each; its weights are held once.
+        params: or full weights, every leaf with a leading axis [N, ...].
+
+    Raises:
+        ValueError: there are both or neither of `adapters` and `params`, or their number is not
+            that of the names.
+    """
+    if (adapters is None) == (params is None):
+        raise ValueError("variants are made of adapters or of params; pass one of the two")
+    if adapters is not None:
+        population = Population(base.params, lora.stack_adapters(adapters), len(adapters))
+    else:
+        population = Population(params, None, len(jax.tree.leaves(params)[0]))
+    if not len(names) == len(recipes) == population.size:
+        raise ValueError(
+            f"{len(names)} names and {len(recipes)} recipes for a population of {population.size}"
+        )
+    return [
+        base.derive(name, Variant(population, place), recipe)
+        for place, (name, recipe) in enumerate(zip(names, recipes, strict=True))
+    ]
+
+
+def _load_bank(base: Member, infos: Sequence[MemberInfo]) -> list[Member]:
+    """Members that are adapters over one base."""
+    adapters = []
+    for place in (info.adapter for info in infos if info.adapter):
+        adapters.append(lora.load_adapter(place))
+        lora.check_fit(base.params, adapters[-1], place)
+    rules = words.tokenizer_fingerprint(base.tokenizer)
+    members = variants(
+        base,
+        [info.name for info in infos],
+        [_adapter_recipe(adapter) for adapter in adapters],
+        adapters=adapters,
+    )
+    found = []
+    for info, member in zip(infos, members, strict=True):
+        own = words.tokenizer_fingerprint(info.tokenizer)
+        identity = member.identity
+        if own == rules:
+            # One tokenizer object, so that they share batches
+            info = dataclasses.replace(info, tokenizer=base.tokenizer)
+        else:
+            identity = hashlib.sha256(f"{identity} {own}".encode()).hexdigest()
+        found.append(Member(info, member.weights, identity))
+    return found
+
+
+def _adapter_recipe(adapter: lora.Adapter) -> str:
+    """Names everything in an adapter that matters."""
+    total = hashlib.blake2b(digest_size=32)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(adapter.factors):
+        total.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
+        total.update(np.ascontiguousarray(np.asarray(leaf)).view(np.uint8).data)
+    scales = {module: adapter.config.scale(module) for module in sorted(adapter.factors)}
+    return f"adapter {total.hexdigest()} {json.dumps(scales)}"
 
 
 def default_dtype() -> Any:
@@ -222,13 +312,32 @@ class Pool:
 
     @classmethod
     def of(cls, infos: Sequence[MemberInfo], dtype: Any = None) -> "Pool":
-        """Loads the weights of inspected members."""
+        """Loads the weights of inspected members.
+
+        Several adapters over one base become a bank: the base is read and held once, and their
+        requests are answered together. A lone adapter is merged into its base.
+        """
+        adapters: dict[str, dict[str, MemberInfo]] = {}
+        for info in infos:
+            if info.adapter:
+                adapters.setdefault(info.path, {}).setdefault(info.adapter, info)
+        bases: dict[str, Member] = {}
         loaded: dict[tuple[str, str | None], Member] = {}
         members = []
         for info in infos:
             place = info.path, info.adapter
+            together = adapters.get(info.path, {})
+            if info.path not in bases and (info.adapter is None or len(together) > 1):
+                bases[info.path] = Member.load(dataclasses.replace(info, adapter=None), dtype)
             if place not in loaded:
-                loaded[place] = Member.load(info, dtype)
+                if info.adapter is None:
+                    loaded[place] = bases[info.path]
+                elif len(together) == 1:
+                    loaded[place] = Member.load(info, dtype)
+                else:
+                    bank = _load_bank(bases[info.path], list(together.values()))
+                    loaded |= {(info.path, member.info.adapter): member for member in bank}
+            info = dataclasses.replace(loaded[place].info, name=info.name)
             members.append(dataclasses.replace(loaded[place], info=info))
         return cls(members)
 

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from moco_jax.decoding.types import Sampling
+from moco_jax.decoding.engine import Engine
+from moco_jax.decoding.types import Request, Sampling
 from moco_jax.models.lora import init_adapter, save_adapter
 from moco_jax.models.lora_config import LoraConfig
 from moco_jax.pool import Member, Pool, fingerprint, inspect, inspect_all, shared_vocabulary
@@ -56,6 +57,25 @@ def test_adapters_load_merged_over_their_base(folder):
     # A and B of ones, rank 2, alpha / rank = 2: every entry grows by 2 * 2.
     np.testing.assert_allclose(np.asarray(after - before), 4.0, rtol=1e-5)
     np.testing.assert_array_equal(plain.params["norm"]["scale"], adapted.params["norm"]["scale"])
+
+
+def test_several_adapters_over_one_base_share_its_weights(folder, tmp_path):
+    member = Pool.load([str(folder / "first")])[0]
+    config = LoraConfig(rank=3, alpha=3.0, targets=("v_proj",))
+    adapter = init_adapter(member.params, config, jax.random.key(1))
+    save_adapter(tmp_path / "other", jax.tree.map(jnp.ones_like, adapter), str(folder / "first"))
+    names = [str(folder / "first"), str(folder / "adapter"), str(tmp_path / "other")]
+    plain, first, second = Pool.load(names)
+    assert first.variant.population is second.variant.population
+    assert first.variant.population.params is plain.params
+    assert len({plain.identity, first.identity, second.identity}) == 3
+    merged = Pool.load([names[1]])[0].params
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), first.params, merged)
+    question, greedy = [Request.user("what is 3 + 4?")], Sampling(temperature=0, max_new_tokens=4)
+    together = Engine().ask([first, second], question * 2, greedy)
+    alone = [Engine().ask(Pool.load([name]).members, question, greedy)[0] for name in names[1:]]
+    assert [response.tokens for response in together] == [r.tokens for r in alone]
+    assert Pool.load(names)[2].identity == second.identity
 
 
 def test_identity_follows_tensors_config_and_tokenizer():

@@ -4,7 +4,8 @@ SMALLEST = 16
 PREFILL_BLOCK = 512
 """Most prompt tokens per row in one prefill call; longer prompts take several."""
 PREFILL_ROWS = 8
-"""Rows per prefill call, always: a row's bytes must not depend on how many are prefilled."""
+"""Rows per prefill call, or the width if that is less: a row's bytes must not depend on how many
+prompts are read with it."""
 
 
 def power_bucket(size: int) -> int:

@@ -1,6 +1,8 @@
 """One call of the engine: requests that go through one program, made ready and written up."""
 
 import dataclasses
+import functools
+from collections import Counter
 from typing import Any
 
 import jax
@@ -8,15 +10,23 @@ import jax
 from moco_jax.decoding import loop, schedule
 from moco_jax.decoding.answers import Writer
 from moco_jax.decoding.combine import Combine
+from moco_jax.decoding.groups import Group, Weights
 from moco_jax.decoding.keys import ENGINE_VERSION, digest, occurrences, row_key
+from moco_jax.decoding.population import Population
 from moco_jax.decoding.render import Prompt, Speaker, effective_sampling, render
 from moco_jax.decoding.sampling import Filters, Knobs
 from moco_jax.decoding.types import Request, Response, Sampling, Turn, Usage
 from moco_jax.models.cost import generation_flops
+from moco_jax.models.packing import WIDE
 from moco_jax.models.tokenizer import shared_vocabulary
 
 PyTree = Any
 Record = dict[str, Any]
+
+MOST_ROWS = 256
+"""Most rows of a population decoded together."""
+UNEVEN = 1.5
+"""How much longer the longest share may be than the mean before rows of a bank are mixed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,80 +40,160 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """Requests that go through one program."""
+    """Requests that go through one program.
 
-    speakers: tuple[Speaker, ...]
+    Attributes:
+        speakers: per request, who writes the answer: several members together, or one; either the
+            same everywhere, or variants of one population.
+        names: per request, who is said to have written it.
+        requests: what is asked.
+        sampling: how tokens are drawn.
+        combine: the policy.
+        thetas: per request, its settings.
+    """
+
+    speakers: list[tuple[Speaker, ...]]
     names: list[str]
     requests: list[Request]
     sampling: Sampling
     combine: Combine
     thetas: list[PyTree]
 
+    @functools.cached_property
+    def places(self) -> list[int]:
+        """The places in their population that requests go to, each once; none without one."""
+        first = self.speakers[0]
+        if len(first) > 1 or first[0].variant is None:
+            return []
+        found = {one.variant.place for (one,) in self.speakers if one.variant is not None}
+        whole = first[0].variant.population
+        # To take some out of whole weights would copy them
+        return list(range(whole.size)) if whole.bank is None and len(found) > 1 else sorted(found)
+
+    @functools.cached_property
+    def population(self) -> Population | None:
+        """The parameter sets that requests go to, or None where all rows share one."""
+        variant = self.speakers[0][0].variant
+        if not self.places or variant is None:
+            return None
+        return variant.alone if len(self.places) == 1 else variant.population.select(self.places)
+
+    @functools.cached_property
+    def owners(self) -> list[int]:
+        """Per request, the index of its parameter set in `population`."""
+        if not self.places:
+            return [0] * len(self.requests)
+        index = {place: number for number, place in enumerate(self.places)}
+        return [index[one.variant.place] for (one,) in self.speakers if one.variant is not None]
+
     @property
     def settings(self) -> Sampling:
         """How tokens are really drawn; all greedy settings are one."""
-        settings = effective_sampling(self.sampling, self.speakers[0])
+        settings = effective_sampling(self.sampling, self.speakers[0][0])
         return settings.with_greedy() if settings.greedy else settings
 
     @property
-    def recipe(self) -> list[Any]:
-        """What besides prompt and draw determines a text."""
-        places = [place_of(speaker) for speaker in self.speakers]
-        settings = dataclasses.replace(self.settings, use_generation_config=False)
-        return [places, self.combine.name, self.combine.version, dataclasses.asdict(settings)]
+    def longest_share(self) -> int:
+        """How many requests the most asked parameter set has."""
+        return max(Counter(self.owners).values(), default=1)
+
+    @functools.cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The static side of all that is computed."""
+        if self.population is None:
+            return tuple(solo(speaker)[0] for speaker in self.speakers[0])
+        uneven = self.longest_share * self.population.size > UNEVEN * len(self.requests)
+        return (self.population.group(self.speakers[0][0].config, mixed=uneven),)
+
+    def slots(self, width: int) -> int:
+        """Rows decoded together when each parameter set may have `width`."""
+        sets = self.groups[0].sets
+        return sets * max(1, min(width, MOST_ROWS // sets))
 
     def plan(self, seed: int, asked: dict[str, int]) -> list[Row]:
         """Renders every request and gives each its own randomness."""
-        prompts = [render(self.speakers, request, self.settings) for request in self.requests]
-        identities = [speaker.identity for speaker in self.speakers]
+        pairs = list(zip(self.speakers, self.requests, strict=True))
+        prompts = [render(speakers, request, self.settings) for speakers, request in pairs]
         names = [
-            digest(identities, self.combine.name, prompt.tokens, request.purpose, request.sample)
-            for prompt, request in zip(prompts, self.requests, strict=True)
+            digest(
+                [speaker.identity for speaker in speakers],
+                self.combine.name,
+                prompt.tokens,
+                request.purpose,
+                request.sample,
+            )
+            for prompt, (speakers, request) in zip(prompts, pairs, strict=True)
         ]
         order = sorted(range(len(names)), key=lambda index: (self.requests[index].item, index))
         again = occurrences(asked, names, order)
         rows = []
         for index, prompt in enumerate(prompts):
             draw = () if self.settings.greedy else (seed, names[index], again[index])
-            job = schedule.Job(prompt.tokens, row_key(*draw), prompt.budget, self.thetas[index])
+            job = schedule.Job(
+                prompt.tokens,
+                row_key(*draw),
+                prompt.budget,
+                self.thetas[index],
+                self.owners[index],
+            )
             rows.append(Row(prompt, job, draw))
         return rows
 
-    def key(self, row: Row, width: int) -> str:
-        """The store's key of a row."""
-        theta = jax.tree.leaves(row.job.theta)
-        return digest(self.recipe, row.prompt.tokens, row.draw, theta, width, ENGINE_VERSION)
+    def keys(self, plan: list[Row], width: int) -> list[str]:
+        """The store's keys of all rows: digests of everything that determines a text."""
+        settings = dataclasses.replace(self.settings, use_generation_config=False)
+        recipe = [
+            self.combine.name,
+            self.combine.version,
+            dataclasses.asdict(settings),
+            [[group.sets, group.layout] for group in self.groups],
+            self.slots(width),
+            ENGINE_VERSION,
+        ]
+        return [
+            digest(
+                recipe,
+                [place_of(speaker) for speaker in speakers],
+                row.prompt.tokens,
+                row.draw,
+                jax.tree.leaves(row.job.theta),
+            )
+            for speakers, row in zip(self.speakers, plan, strict=True)
+        ]
 
     def machine(self, width: int, chunk: int) -> schedule.Machine:
         """The program and weights this call runs on."""
-        settings = self.settings
-        vocab_size = min(speaker.config.vocab_size for speaker in self.speakers)
-        if len(self.speakers) > 1:
-            tokenizers = [speaker.tokenizer for speaker in self.speakers]
-            names = [speaker.name for speaker in self.speakers]
+        settings, speakers = self.settings, self.speakers[0]
+        vocab_size = min(speaker.config.vocab_size for speaker in speakers)
+        if len(speakers) > 1:
+            tokenizers = [speaker.tokenizer for speaker in speakers]
+            names = [speaker.name for speaker in speakers]
             vocab_size = min(vocab_size, shared_vocabulary(tokenizers, names))
-        program = loop.Program(
-            configs=tuple(speaker.config for speaker in self.speakers),
-            combine=self.combine,
-            filters=Filters.of(settings),
-            vocab_size=vocab_size,
+        program = loop.Program(self.groups, self.combine, Filters.of(settings), vocab_size)
+        slots = self.slots(width)
+        return schedule.Machine(
+            program, self._weights(slots), Knobs.of(settings), self.eos(), slots, chunk
         )
-        params = tuple(speaker.params for speaker in self.speakers)
-        return schedule.Machine(program, params, Knobs.of(settings), self.eos(), width, chunk)
+
+    def _weights(self, slots: int) -> tuple[Weights, ...]:
+        wide = jax.default_backend() == "cpu" and slots >= WIDE
+        if self.population is not None:
+            return (self.population.weights(wide),)
+        return tuple(solo(speaker, wide)[1] for speaker in self.speakers[0])
 
     def eos(self) -> tuple[int, ...]:
         """Every id that ends an answer of any speaker."""
-        return tuple(sorted({token for speaker in self.speakers for token in speaker.eos}))
+        return tuple(sorted({token for one in self.speakers[0] for token in one.eos}))
 
     def writer(self) -> Writer:
         """Turns streams of this call into answers."""
-        return Writer(self.speakers[0].tokenizer, self.eos(), self.settings.stop)
+        return Writer(self.speakers[0][0].tokenizer, self.eos(), self.settings.stop)
 
     def title(self) -> str:
         """What the progress bar says."""
         return f"{self.names[0]}: {self.requests[0].purpose}"
 
-    def usages(self, prompt: Prompt, count: int) -> list[Usage]:
+    def usages(self, index: int, prompt: Prompt, count: int) -> list[Usage]:
         """What each speaker spent on one answer of `count` tokens."""
         return [
             Usage(
@@ -112,7 +202,7 @@ class Call:
                 forwards=1 + count,
                 flops=generation_flops(speaker.config, len(tokens), count),
             )
-            for speaker, tokens in zip(self.speakers, prompt.tokens, strict=True)
+            for speaker, tokens in zip(self.speakers[index], prompt.tokens, strict=True)
         ]
 
     def response(self, index: int, prompt: Prompt, record: Record | None) -> Response:
@@ -121,7 +211,7 @@ class Call:
         asked = Turn("user", request.purpose, request.messages[-1].content)
         if record is None:
             return Response(text="", finish="prompt_too_long", speaker=name, transcript=(asked,))
-        usages = self.usages(prompt, len(record["tokens"]))
+        usages = self.usages(index, prompt, len(record["tokens"]))
         whole = sum(usages, Usage())
         return Response(
             text=record["text"],
@@ -136,7 +226,16 @@ class Call:
         )
 
 
+def solo(speaker: Speaker, wide: bool = False) -> tuple[Group, Weights]:
+    """A member by itself, whether or not it stands in a population; `wide` as in `packing`."""
+    if speaker.variant is None:
+        params = speaker.turned_params if wide else speaker.params
+        return Group(speaker.config), Weights(params)
+    alone = speaker.variant.alone
+    return alone.group(speaker.config, mixed=False), alone.weights(wide)
+
+
 def place_of(speaker: Speaker) -> list[str]:
     """A member as it computes here: its identity, dtype and platform."""
-    leaf = jax.tree.leaves(speaker.params)[0]
-    return [speaker.identity, str(leaf.dtype), jax.default_backend()]
+    held = speaker.params if speaker.variant is None else speaker.variant.population.params
+    return [speaker.identity, str(jax.tree.leaves(held)[0].dtype), jax.default_backend()]

@@ -14,7 +14,7 @@ from absl import logging
 from tqdm import tqdm
 
 from moco_jax.decoding import schedule
-from moco_jax.decoding.call import Call, Record, Row, place_of
+from moco_jax.decoding.call import Call, Record, Row, place_of, solo
 from moco_jax.decoding.combine import FIRST, Combine
 from moco_jax.decoding.hooks import Charge, Meter, NoStore, Store, unmetered
 from moco_jax.decoding.keys import digest
@@ -68,12 +68,13 @@ class Engine:
     ) -> list[Response]:
         """Each request is answered by the member at the same index; answers come in order.
 
-        Requests to one checkpoint share batches, wherever they stand in the list.
+        Requests to one checkpoint share batches, wherever they stand in the list, and so do
+        requests to the members of one population.
         """
         responses: dict[int, Response] = {}
-        for places in _by_identity(members).values():
+        for places in _by_program(members).values():
             call = Call(
-                speakers=(members[places[0]],),
+                speakers=[(members[place],) for place in places],
                 names=[members[place].name for place in places],
                 requests=[requests[place] for place in places],
                 sampling=sampling,
@@ -101,9 +102,11 @@ class Engine:
             combine: the policy.
             theta: its settings; leaves lead with the request axis.
         """
+        if not requests:
+            return []
         theta = jax.tree.map(np.asarray, theta)
         call = Call(
-            speakers=tuple(members),
+            speakers=[tuple(members)] * len(requests),
             names=["+".join(member.name for member in members)] * len(requests),
             requests=list(requests),
             sampling=sampling,
@@ -139,12 +142,12 @@ class Engine:
 
     def _answer(self, call: Call) -> list[Response]:
         """Answers a call from the store and, where it has nothing, from the devices."""
-        width = self.width or min(WIDEST, 1 << (max(len(call.requests), 1) - 1).bit_length())
+        width = self.width or min(WIDEST, 1 << (call.longest_share - 1).bit_length())
         plan = call.plan(self.seed, self._asked)
         records: list[Record | None] = [None] * len(call.requests)
         cached = [True] * len(call.requests)
         while True:
-            keys = [call.key(part, width) for part in plan]
+            keys = call.keys(plan, width)
             for index, key in enumerate(keys):
                 if records[index] is None and plan[index].prompt.fits:
                     records[index] = self.store.get(key)
@@ -212,10 +215,12 @@ class Engine:
     ) -> None:
         if record is None:
             return
+        speakers = call.speakers[index]
         names = [call.names[index]]
-        if len(call.speakers) > 1:
-            names = [speaker.name for speaker in call.speakers]
-        for name, usage in zip(names, call.usages(prompt, len(response.tokens)), strict=True):
+        if len(speakers) > 1:
+            names = [speaker.name for speaker in speakers]
+        usages = call.usages(index, prompt, len(response.tokens))
+        for name, usage in zip(names, usages, strict=True):
             share = record["seconds"] / len(names)
             self.meter(Charge(name, call.requests[index].purpose, usage, share, cached))
 
@@ -229,7 +234,7 @@ class Engine:
             {key: place for place, key in enumerate(keys) if key not in records}.values()
         )
         mark = time.monotonic()
-        found = score_rows(member.config, member.params, [rows[place] for place in missing])
+        found = score_rows(*solo(member), [rows[place] for place in missing])
         for place, values in found:
             key, now = keys[missing[place]], time.monotonic()
             records[key] = {"logprobs": values.tolist(), "seconds": now - mark}
@@ -248,6 +253,20 @@ def _by_identity(members: Sequence[Speaker]) -> dict[str, list[int]]:
     places: dict[str, list[int]] = {}
     for index, member in enumerate(members):
         places.setdefault(member.identity, []).append(index)
+    return places
+
+
+def _by_program(members: Sequence[Speaker]) -> dict[Any, list[int]]:
+    """Places of members that one program answers for, in order of first appearance.
+
+    Variants of a population go together where one tokenizer and one set of ends serves them.
+    """
+    places: dict[Any, list[int]] = {}
+    for index, member in enumerate(members):
+        key: Any = member.identity
+        if member.variant is not None:
+            key = id(member.variant.population), id(member.tokenizer), member.eos
+        places.setdefault(key, []).append(index)
     return places
 
 

@@ -16,10 +16,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from moco_jax.decoding.combine import Aux, Combine
+from moco_jax.decoding.groups import (
+    Group,
+    Weights,
+    fold,
+    hidden_states,
+    logits_of,
+    row_index,
+    unfold,
+)
 from moco_jax.decoding.keys import step_keys
 from moco_jax.decoding.sampling import Filters, Knobs, draw
-from moco_jax.models.config import ModelConfig
-from moco_jax.models.decoder import KVCache, forward, unembed
+from moco_jax.models.decoder import KVCache
 
 PyTree = Any
 Array = jax.Array | np.ndarray
@@ -32,13 +40,13 @@ class Program:
     """What a compiled decode program depends on, besides shapes.
 
     Attributes:
-        configs: one per group (a group is one member).
+        groups: members that write together, or one population whose members each write alone.
         combine: the policy.
         filters: the sampling steps it contains.
         vocab_size: logits are cut to the vocabulary that the groups share.
     """
 
-    configs: tuple[ModelConfig, ...]
+    groups: tuple[Group, ...]
     combine: Combine
     filters: Filters
     vocab_size: int
@@ -54,6 +62,7 @@ class Rows:
         step: i32[B] tokens generated so far: the row's own token index.
         budget: i32[B] tokens it may generate.
         finish: i32[B] RUNNING, STOP or LENGTH; empty slots are STOP.
+        owner: i32[B] which parameter set of a population answers it.
         key: u32[B, 2] threefry key data of the row.
         theta: the policy's settings.
         carry: the policy's memory.
@@ -68,6 +77,7 @@ class Rows:
     step: Array
     budget: Array
     finish: Array
+    owner: Array
     key: Array
     theta: PyTree
     carry: PyTree
@@ -79,7 +89,7 @@ class Rows:
 
 def empty_rows(program: Program, width: int, length: int, theta_row: PyTree) -> Rows:
     """Host arrays of `width` free slots for answers of up to `length` tokens."""
-    groups = len(program.configs)
+    groups = len(program.groups)
     theta = jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[None], width, 0), theta_row)
     return Rows(
         last=np.zeros((groups, width), np.int32),
@@ -87,6 +97,7 @@ def empty_rows(program: Program, width: int, length: int, theta_row: PyTree) -> 
         step=np.zeros(width, np.int32),
         budget=np.zeros(width, np.int32),
         finish=np.full(width, STOP, np.int32),
+        owner=np.zeros(width, np.int32),
         key=np.zeros((width, 2), np.uint32),
         theta=theta,
         carry=jax.tree.map(np.array, program.combine.init(theta)),
@@ -97,41 +108,63 @@ def empty_rows(program: Program, width: int, length: int, theta_row: PyTree) -> 
     )
 
 
-@functools.partial(jax.jit, static_argnames=("config", "context"), donate_argnames=("cache",))
+@functools.partial(jax.jit, static_argnames=("group", "context"), donate_argnames=("cache",))
 def prefill(
-    config: ModelConfig,
+    group: Group,
     context: int,
-    params: PyTree,
+    weights: Weights,
     cache: KVCache,
     rows: jax.Array,
     tokens: jax.Array,
     positions: jax.Array,
+    owners: jax.Array,
 ) -> KVCache:
     """Writes a block of prompt tokens into some rows of a cache.
 
     Args:
-        config: the group's architecture.
+        group: whose cache it is.
         context: only the first `context` slots are read and written; a bucket.
-        params: its weights.
+        weights: the group's weights.
         cache: the cache, donated.
-        rows: i32[P] the rows to write; an index beyond the cache is padding.
+        rows: i32[P] the rows to write, in the shares of the group; an index beyond the cache is
+            padding.
         tokens: i32[P, S].
         positions: i32[P, S]; negative is padding.
+        owners: i32[P] the parameter set of each row.
 
     Returns:
         The cache with the block written.
     """
-    view = jax.tree.map(lambda leaf: leaf.at[rows, :context].get(mode="clip"), cache)
-    _, view = forward(config, params, tokens, positions, view)
+    index = (*row_index(group, cache, rows), slice(context))
+    view = unfold(group, jax.tree.map(lambda leaf: leaf.at[index].get(mode="clip"), cache))
+    _, view = hidden_states(group, weights, tokens, positions, view, owners)
     return jax.tree.map(
-        lambda leaf, part: leaf.at[rows, :context].set(part, mode="drop"), cache, view
+        lambda leaf, part: leaf.at[index].set(part, mode="drop"), cache, fold(group, view)
     )
+
+
+@functools.partial(jax.jit, static_argnames=("group", "context"), donate_argnames=("cache",))
+def copy_prefix(
+    group: Group, context: int, cache: KVCache, sources: jax.Array, targets: jax.Array
+) -> KVCache:
+    """Copies the first `context` slots of some rows of a cache to others.
+
+    Args:
+        group: whose cache it is.
+        context: a bucket.
+        cache: the cache, donated.
+        sources: i32[P] rows to read.
+        targets: i32[P] rows to write; an index beyond the cache is padding.
+    """
+    start = (*row_index(group, cache, sources), slice(context))
+    end = (*row_index(group, cache, targets), slice(context))
+    return jax.tree.map(lambda leaf: leaf.at[end].set(leaf[start], mode="drop"), cache)
 
 
 @functools.partial(jax.jit, static_argnames=("program",), donate_argnames=("caches", "rows"))
 def decode(
     program: Program,
-    params: Sequence[PyTree],
+    weights: Sequence[Weights],
     caches: Sequence[KVCache],
     rows: Rows,
     knobs: Knobs,
@@ -143,7 +176,7 @@ def decode(
 
     Args:
         program: what is compiled.
-        params: the groups' weights.
+        weights: the groups' weights.
         caches: the groups' caches, donated.
         rows: the rows, donated.
         knobs: values of the sampling filters.
@@ -162,17 +195,17 @@ def decode(
 
     def step(state):
         index, caches, rows = state
-        caches, rows = _step(program, params, caches, rows, knobs, eos)
+        caches, rows = _step(program, weights, caches, rows, knobs, eos)
         return index + 1, caches, rows
 
     _, caches, rows = jax.lax.while_loop(going, step, (jnp.int32(0), tuple(caches), rows))
     return caches, rows
 
 
-def _step(program, params, caches, rows, knobs, eos):
+def _step(program, weights, caches, rows, knobs, eos):
     """One token for every running row."""
     live = rows.finish == RUNNING
-    logits, caches = _next_logits(program, params, caches, rows, live)
+    logits, caches = _next_logits(program, weights, caches, rows, live)
     keys = step_keys(rows.key, rows.step)
     carry, choice = program.combine.step(
         rows.theta, rows.carry, keys, logits, Aux(rows.step, rows.last[0])
@@ -180,7 +213,8 @@ def _step(program, params, caches, rows, knobs, eos):
     token = choice.token
     if token is None:
         token = draw(program.filters, knobs, keys, choice.logits, rows.seen)
-    logprob = jnp.take_along_axis(jax.nn.log_softmax(choice.logits), token[:, None], 1)[:, 0]
+    chosen = jnp.take_along_axis(choice.logits, token[:, None], 1)[:, 0]
+    logprob = chosen - jax.nn.logsumexp(choice.logits, axis=-1)
 
     # A finished row's index lies beyond the buffer, where writes are dropped.
     slot = jnp.where(live, rows.step, rows.tokens.shape[1])
@@ -210,19 +244,16 @@ def _step(program, params, caches, rows, knobs, eos):
     return caches, rows
 
 
-def _next_logits(program, params, caches, rows, live):
+def _next_logits(program, weights, caches, rows, live):
     """Feeds every group its last tokens; f32[M, B, V] logits and the caches."""
     logits, grown = [], []
-    for group, config in enumerate(program.configs):
-        position = jnp.where(live, rows.position[group], -1)
-        hidden, cache = forward(
-            config,
-            params[group],
-            rows.last[group][:, None],
-            position[:, None],
-            caches[group],
+    for index, group in enumerate(program.groups):
+        position = jnp.where(live, rows.position[index], -1)[:, None]
+        last = rows.last[index][:, None]
+        hidden, cache = hidden_states(
+            group, weights[index], last, position, caches[index], rows.owner
         )
-        logits.append(unembed(config, params[group], hidden[:, 0])[:, : program.vocab_size])
+        logits.append(logits_of(group, weights[index], hidden[:, 0])[:, : program.vocab_size])
         grown.append(cache)
     return jnp.stack(logits), tuple(grown)
 
@@ -231,10 +262,10 @@ SCORE_BLOCK = 16
 """Positions whose logits exist at once while text is scored."""
 
 
-@functools.partial(jax.jit, static_argnames=("config",))
+@functools.partial(jax.jit, static_argnames=("group",))
 def token_logprobs(
-    config: ModelConfig,
-    params: PyTree,
+    group: Group,
+    weights: Weights,
     tokens: jax.Array,
     positions: jax.Array,
     cache: KVCache | None = None,
@@ -242,8 +273,8 @@ def token_logprobs(
     """Log-probability of every token given those before it.
 
     Args:
-        config: the architecture.
-        params: its weights.
+        group: a single parameter set.
+        weights: its arrays.
         tokens: i32[P, S], S a multiple of `SCORE_BLOCK`.
         positions: i32[P, S]; negative is padding.
         cache: what stands before the tokens; it is read, not changed.
@@ -251,13 +282,14 @@ def token_logprobs(
     Returns:
         f32[P, S]; column 0 is 0.
     """
-    hidden, _ = forward(config, params, tokens, positions, cache)
+    owners = jnp.zeros(tokens.shape[0], jnp.int32)
+    hidden, _ = hidden_states(group, weights, tokens, positions, cache, owners)
     targets = jnp.roll(tokens, -1, axis=1)
     blocks = tokens.shape[1] // SCORE_BLOCK
 
     def logprobs(part):
         states, wanted = part
-        scores = jax.nn.log_softmax(unembed(config, params, states))
+        scores = jax.nn.log_softmax(logits_of(group, weights, states))
         return jnp.take_along_axis(scores, wanted[..., None], -1)[..., 0]
 
     def split(array):

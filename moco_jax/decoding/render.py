@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from moco_jax.decoding.population import Variant
 from moco_jax.decoding.types import Request, Sampling
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.tokenizer import THINK, ChatTemplate, inside_thought
@@ -31,6 +32,14 @@ class Speaker(Protocol):
     @property
     def params(self) -> PyTree:
         """The weights, on device."""
+
+    @property
+    def turned_params(self) -> PyTree:
+        """The weights for wide batches on CPU, their kernels transposed."""
+
+    @property
+    def variant(self) -> Variant | None:
+        """Its place in a population, or None."""
 
     @property
     def tokenizer(self) -> Any:

@@ -6,26 +6,20 @@ of rows, and rows share a cache only with rows that need the same capacity.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from moco_jax.decoding import loop
-from moco_jax.decoding.buckets import (
-    PREFILL_BLOCK,
-    PREFILL_ROWS,
-    length_bucket,
-    power_bucket,
-)
+from moco_jax.decoding import loop, reading
+from moco_jax.decoding.buckets import PREFILL_ROWS, length_bucket, power_bucket
+from moco_jax.decoding.groups import Group, Weights, new_cache, rows_of
 from moco_jax.decoding.sampling import Knobs
-from moco_jax.models.decoder import KVCache, init_cache
+from moco_jax.models.decoder import KVCache
 
 PyTree = Any
-Block = tuple[int, int, np.ndarray]
-"""Slot, position of the first token, tokens i32[n] with n at most `PREFILL_BLOCK`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +31,14 @@ class Job:
         key: u32[2] threefry key data.
         budget: most tokens to generate, at least 1.
         theta: the policy's settings for this row, without the row axis.
+        owner: which parameter set of a population answers.
     """
 
     prompts: tuple[np.ndarray, ...]
     key: np.ndarray
     budget: int
     theta: PyTree = ()
+    owner: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,19 +57,24 @@ class Machine:
 
     Attributes:
         program: what is compiled.
-        params: the groups' weights.
+        weights: the groups' weights.
         knobs: values of the sampling filters.
         eos: ids that end a row.
-        width: rows decoded together.
+        width: rows decoded together; a multiple of the groups' shares.
         chunk: most tokens between two looks of the host.
     """
 
     program: loop.Program
-    params: tuple[PyTree, ...]
+    weights: tuple[Weights, ...]
     knobs: Knobs
     eos: tuple[int, ...]
     width: int
     chunk: int
+
+    @property
+    def shares(self) -> int:
+        """How many equal shares the slots have, one per parameter set of a population."""
+        return max(group.shares for group in self.program.groups)
 
 
 StopRule = Callable[[int, np.ndarray], bool]
@@ -114,35 +115,42 @@ def run(
 def capacity(job: Job) -> int:
     """Cache slots that a job needs; a coarse bucket of its own prompt and budget."""
     longest = max(len(prompt) for prompt in job.prompts)
-    return power_bucket(max(longest + job.budget, slots_needed(0, longest - 1)))
+    return power_bucket(max(longest + job.budget, reading.slots_needed(0, longest - 1)))
 
 
 def _run_batch(
     machine: Machine, jobs: Sequence[Job], length: int, stopped: StopRule
 ) -> Iterator[tuple[int, Stream]]:
     """Generates jobs of one capacity."""
-    waiting = sorted(range(len(jobs)), key=lambda index: -len(jobs[index].prompts[0]))
+    waiting = sorted(range(len(jobs)), key=lambda index: len(jobs[index].prompts[0]))
     longest_answer = length_bucket(max(job.budget for job in jobs))
     rows = loop.empty_rows(machine.program, machine.width, longest_answer, jobs[0].theta)
     caches = tuple(
-        init_cache(config, machine.width, length, jax.tree.leaves(params)[0].dtype)
-        for config, params in zip(machine.program.configs, machine.params, strict=True)
+        new_cache(group, machine.width, length, jax.tree.leaves(weights.params)[0].dtype)
+        for group, weights in zip(machine.program.groups, machine.weights, strict=True)
     )
     eos = jnp.array(machine.eos or (-1,), jnp.int32)
     owner: dict[int, int] = {}
+    held: dict[int, Job] = {}
     while waiting or owner:
         free = [slot for slot in range(machine.width) if slot not in owner]
-        admitted = {slot: waiting.pop() for slot in free[: len(waiting)]}
+        admitted = _assign(machine, free, waiting, jobs)
         if admitted:
-            rows = _admit(machine.program, rows, {s: jobs[j] for s, j in admitted.items()})
-            caches = _prefill(machine, caches, {s: jobs[j] for s, j in admitted.items()})
+            gone = set(admitted.values())
+            waiting = [index for index in waiting if index not in gone]
+            fresh = {slot: jobs[index] for slot, index in admitted.items()}
+            rows = _admit(machine.program, rows, fresh)
+            caches = _prefill(machine, caches, fresh, held)
             owner |= admitted
+            held |= fresh
         patience = machine.width
         if waiting:
-            patience = min(PREFILL_ROWS, machine.width)
+            # Slots of a share that nobody waits for stay free
+            idle = machine.width - len(owner)
+            patience = min(idle + min(PREFILL_ROWS, machine.width), machine.width)
         caches, rows = loop.decode(
             machine.program,
-            machine.params,
+            machine.weights,
             caches,
             rows,
             machine.knobs,
@@ -153,6 +161,18 @@ def _run_batch(
         rows = jax.tree.map(np.array, jax.device_get(rows))
         for slot in _finished(rows, owner, stopped):
             yield owner.pop(slot), stream_of(rows, slot)
+
+
+def _assign(
+    machine: Machine, free: Sequence[int], waiting: Sequence[int], jobs: Sequence[Job]
+) -> dict[int, int]:
+    """Free slots and who gets them, first come first served within each share."""
+    queues: dict[int, list[int]] = {}
+    for index in reversed(waiting):
+        queues.setdefault(jobs[index].owner if machine.shares > 1 else 0, []).append(index)
+    each = machine.width // machine.shares
+    places = [(slot, queues.get(slot // each, [])) for slot in free]
+    return {slot: queue.pop() for slot, queue in places if queue}
 
 
 def _finished(rows: loop.Rows, owner: dict[int, int], stopped: StopRule) -> list[int]:
@@ -181,7 +201,7 @@ def _admit(program: loop.Program, rows: loop.Rows, jobs: dict[int, Job]) -> loop
         for group, prompt in enumerate(job.prompts):
             rows.last[group, slot] = prompt[-1]
             rows.position[group, slot] = len(prompt) - 1
-        rows.step[slot], rows.budget[slot] = 0, job.budget
+        rows.step[slot], rows.budget[slot], rows.owner[slot] = 0, job.budget, job.owner
         rows.finish[slot], rows.key[slot] = loop.RUNNING, job.key
         for leaf, value in zip(
             jax.tree.leaves(rows.theta), jax.tree.leaves(job.theta), strict=True
@@ -199,53 +219,72 @@ def _admit(program: loop.Program, rows: loop.Rows, jobs: dict[int, Job]) -> loop
 
 
 def _prefill(
-    machine: Machine, caches: tuple[KVCache, ...], jobs: dict[int, Job]
+    machine: Machine,
+    caches: tuple[KVCache, ...],
+    fresh: Mapping[int, Job],
+    held: Mapping[int, Job],
 ) -> tuple[KVCache, ...]:
-    """Writes all but the last prompt token of every job into its slot, group by group."""
+    """Writes all but the last prompt token of every fresh job into its slot, group by group.
+
+    `held` are the jobs whose prompts stood in the slots before.
+    """
+    owners = {slot: job.owner for slot, job in fresh.items()}
     filled = []
-    for group, cache in enumerate(caches):
-        blocks = [
-            block
-            for slot, job in jobs.items()
-            for block in blocks_of(slot, 0, job.prompts[group][:-1])
-        ]
-        config, params = machine.program.configs[group], machine.params[group]
-        filled.append(prefill_blocks(config, params, cache, blocks))
+    for index, (group, cache) in enumerate(zip(machine.program.groups, caches, strict=True)):
+        texts, resident = (
+            {slot: (job.owner, job.prompts[index][:-1]) for slot, job in jobs.items()}
+            for jobs in (fresh, held)
+        )
+        for turn in reading.plan(texts, resident):
+            cache = copy_prefixes(group, cache, turn.copies)
+            cache = read_blocks(group, machine.weights[index], cache, turn.blocks, owners)
+        filled.append(cache)
     return tuple(filled)
 
 
-def blocks_of(slot: int, start: int, tokens: np.ndarray) -> list[Block]:
-    """Cuts tokens that begin at position `start` of a slot into prefill blocks."""
-    return [
-        (slot, start + first, tokens[first : first + PREFILL_BLOCK])
-        for first in range(0, len(tokens), PREFILL_BLOCK)
-    ]
+def copy_prefixes(group: Group, cache: KVCache, copies: Sequence[reading.Copy]) -> KVCache:
+    """Copies what rows of a cache share with others."""
+    width = rows_of(group, cache)
+    buckets: dict[int, list[reading.Copy]] = {}
+    for copy in copies:
+        buckets.setdefault(length_bucket(copy[2]), []).append(copy)
+    for context, parts in sorted(buckets.items()):
+        sources, targets = np.zeros(width, np.int32), np.full(width, width, np.int32)
+        sources[: len(parts)] = [source for source, _, _ in parts]
+        targets[: len(parts)] = [target for _, target, _ in parts]
+        cache = loop.copy_prefix(group, context, cache, sources, targets)
+    return cache
 
 
-def slots_needed(start: int, count: int) -> int:
-    """Cache slots that prefilling `count` tokens from position `start` reads and writes."""
-    last = start + (count - 1) // PREFILL_BLOCK * PREFILL_BLOCK if count else start
-    return length_bucket(last + power_bucket(start + count - last))
+def read_blocks(
+    group: Group,
+    weights: Weights,
+    cache: KVCache,
+    blocks: Sequence[reading.Block],
+    owners: Mapping[int, int],
+) -> KVCache:
+    """Computes blocks and writes them into a cache, a fixed number of rows at a time.
 
-
-def prefill_blocks(config: Any, params: PyTree, cache: KVCache, blocks: Sequence[Block]) -> KVCache:
-    """Writes blocks (slot, first position, tokens) into a cache, a fixed number of rows at a time.
-
-    The shapes of a block follow from its own position and length only.
+    The shapes of a block follow from its own position and length, and from the width, only.
     """
-    shapes: dict[tuple[int, int], list[Block]] = {}
+    width = rows_of(group, cache)
+    each = max(1, min(PREFILL_ROWS, width) // group.shares)
+    shapes: dict[tuple[int, int], list[reading.Block]] = {}
     for block in blocks:
         _, start, tokens = block
         shapes.setdefault((start, power_bucket(len(tokens))), []).append(block)
     for (start, size), parts in sorted(shapes.items()):
-        for first in range(0, len(parts), PREFILL_ROWS):
-            rows = np.full(PREFILL_ROWS, cache[0][0].shape[0], np.int32)
-            tokens = np.zeros((PREFILL_ROWS, size), np.int32)
-            positions = np.full((PREFILL_ROWS, size), -1, np.int32)
-            for row, (slot, _, part) in enumerate(parts[first : first + PREFILL_ROWS]):
-                rows[row] = slot
-                tokens[row, : len(part)] = part
-                positions[row, : len(part)] = np.arange(start, start + len(part))
+        for batch in reading.batches(parts, owners, group.shares, each):
+            rows = np.full(len(batch), width, np.int32)
+            tokens = np.zeros((len(batch), size), np.int32)
+            positions = np.full((len(batch), size), -1, np.int32)
+            sets = np.zeros(len(batch), np.int32)
+            for row, filled in enumerate(batch):
+                if filled is not None:
+                    slot, _, part = filled
+                    rows[row], sets[row] = slot, owners[slot]
+                    tokens[row, : len(part)] = part
+                    positions[row, : len(part)] = np.arange(start, start + len(part))
             context = length_bucket(start + size)
-            cache = loop.prefill(config, context, params, cache, rows, tokens, positions)
+            cache = loop.prefill(group, context, weights, cache, rows, tokens, positions, sets)
     return cache

@@ -1,25 +1,22 @@
 """Log-probabilities of given text."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from moco_jax.decoding import loop
 from moco_jax.decoding.buckets import PREFILL_ROWS, power_bucket
-from moco_jax.models.config import ModelConfig
-
-PyTree = Any
+from moco_jax.decoding.groups import Group, Weights
 
 
 def score_rows(
-    config: ModelConfig, params: PyTree, rows: Sequence[tuple[np.ndarray, np.ndarray]]
+    group: Group, weights: Weights, rows: Sequence[tuple[np.ndarray, np.ndarray]]
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Scores continuations, yielding (row, f32[n] log-probability of each continuation token).
 
     Args:
-        config: the architecture.
-        params: its weights.
+        group: a single parameter set.
+        weights: its arrays.
         rows: (prompt i32[p], continuation i32[n]) with p at least 1.
 
     A row's shapes follow from its own length, and a fixed number of rows run together, so a score
@@ -37,7 +34,7 @@ def score_rows(
                 text = np.concatenate(rows[index])
                 tokens[row, : len(text)] = text
                 positions[row, : len(text)] = np.arange(len(text))
-            found = np.asarray(loop.token_logprobs(config, params, tokens, positions))
+            found = np.asarray(loop.token_logprobs(group, weights, tokens, positions))
             for row, index in enumerate(part):
                 prompt, continuation = rows[index]
                 yield index, found[row, len(prompt) : len(prompt) + len(continuation)]

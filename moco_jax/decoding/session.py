@@ -10,14 +10,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from moco_jax.decoding import loop, schedule
+from moco_jax.decoding import loop, reading, schedule
 from moco_jax.decoding.buckets import length_bucket, power_bucket
+from moco_jax.decoding.call import solo
 from moco_jax.decoding.combine import FIRST
+from moco_jax.decoding.groups import new_cache
 from moco_jax.decoding.keys import row_key
 from moco_jax.decoding.render import Speaker
 from moco_jax.decoding.sampling import Filters, Knobs
 from moco_jax.decoding.types import Sampling
-from moco_jax.models.decoder import KVCache, init_cache
+from moco_jax.models.decoder import KVCache
 
 Tokens = Sequence[int] | np.ndarray
 
@@ -49,9 +51,10 @@ class Session:
         self._speaker = speaker
         self._capacity = capacity
         self._seed = seed
-        dtype = jax.tree.leaves(speaker.params)[0].dtype
+        self._group, self._weights = solo(speaker)
+        dtype = jax.tree.leaves(self._weights.params)[0].dtype
         slots = power_bucket(capacity)
-        self._cache: KVCache = init_cache(speaker.config, len(texts), slots, dtype)
+        self._cache: KVCache = new_cache(self._group, len(texts), slots, dtype)
         self._read = np.zeros(len(texts), np.int64)
         self._check_room([0] * len(texts))
 
@@ -72,7 +75,7 @@ class Session:
         self._check_room(counts)
         self._read_up()
         program = loop.Program(
-            (self._speaker.config,), FIRST, Filters.of(sampling), self._speaker.config.vocab_size
+            (self._group,), FIRST, Filters.of(sampling), self._speaker.config.vocab_size
         )
         longest = length_bucket(max(int(counts.max()), 1))
         rows = loop.empty_rows(program, len(self.texts), longest, ())
@@ -85,7 +88,7 @@ class Session:
                 rows.seen[row, text] = True
         (self._cache,), rows = loop.decode(
             program,
-            (self._speaker.params,),
+            (self._weights,),
             (self._cache,),
             rows,
             Knobs.of(sampling),
@@ -112,8 +115,7 @@ class Session:
             fed = np.concatenate([text[-1:], np.array(part, np.int32)])
             tokens[row, : len(fed)] = fed
             positions[row, : len(fed)] = np.arange(len(text) - 1, len(text) - 1 + len(fed))
-        speaker = self._speaker
-        found = loop.token_logprobs(speaker.config, speaker.params, tokens, positions, self._cache)
+        found = loop.token_logprobs(self._group, self._weights, tokens, positions, self._cache)
         return [np.asarray(found[row, 1 : 1 + len(part)]) for row, part in enumerate(continuations)]
 
     def fork(self, rows: Sequence[int]) -> "Session":
@@ -140,10 +142,10 @@ class Session:
         blocks = [
             block
             for row, text in enumerate(self.texts)
-            for block in schedule.blocks_of(row, int(self._read[row]), text[self._read[row] : -1])
+            for block in reading.blocks_of(row, int(self._read[row]), text[self._read[row] : -1])
         ]
-        speaker = self._speaker
-        self._cache = schedule.prefill_blocks(speaker.config, speaker.params, self._cache, blocks)
+        owners = dict.fromkeys(range(len(self.texts)), 0)
+        self._cache = schedule.read_blocks(self._group, self._weights, self._cache, blocks, owners)
         self._read = np.array([len(text) - 1 for text in self.texts])
 
     def _check_room(self, added: Sequence[int] | np.ndarray) -> None:

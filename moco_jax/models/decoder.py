@@ -271,17 +271,19 @@ class Linear(nn.Module):
         if self.use_bias:
             y = y + self.param("bias", nn.initializers.zeros, (self.features,))
         if self.has_variable("bank", "a"):
-            a, b = self.get_variable("bank", "a"), self.get_variable("bank", "b")
+            a: jax.Array = self.get_variable("bank", "a")
+            b: jax.Array = self.get_variable("bank", "b")
             y = y + low_rank(x, a, b, self.get_variable("bank", "rows"))
         return y
 
     def _product(self, x: jax.Array) -> jax.Array:
         if self.has_variable("params", "kernel_out_in"):
-            kernel = self.get_variable("params", "kernel_out_in")
-            return jax.lax.dot_general(x, kernel, (((x.ndim - 1,), (1,)), ((), ())))
+            turned: jax.Array = self.get_variable("params", "kernel_out_in")
+            return jax.lax.dot_general(x, turned, (((x.ndim - 1,), (1,)), ((), ())))
         if self.has_variable("params", "kernel_int8"):
-            kernel = self.get_variable("params", "kernel_int8").astype(x.dtype)
-            return (x @ kernel) * self.get_variable("params", "kernel_scale").astype(x.dtype)
+            small: jax.Array = self.get_variable("params", "kernel_int8")
+            scale: jax.Array = self.get_variable("params", "kernel_scale")
+            return (x @ small.astype(x.dtype)) * scale.astype(x.dtype)
         kernel: jax.Array = self.param("kernel", _INIT, (x.shape[-1], self.features))
         return x @ kernel
 

@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ from flax import traverse_util
 
 from moco_jax.models import checkpoint_files, safetensors_io
 from moco_jax.models.checkpoint_files import PathLike
-from moco_jax.models.decoder import Params
+from moco_jax.models.decoder import Bank, Params
 from moco_jax.models.lora_config import (
     FACTOR_PREFIX,
     LoraConfig,
@@ -82,6 +82,16 @@ def merge_adapter(params: Params, adapter: Adapter) -> Params:
     Raises:
         ValueError: a layer is missing from the base or has another shape.
     """
+    check_fit(params, adapter)
+    flat = traverse_util.flatten_dict(params, sep="/")
+    for module, factor in adapter.factors.items():
+        path = f"{module}/kernel"
+        flat[path] = _merged(flat[path], factor["a"], factor["b"], adapter.config.scale(module))
+    return traverse_util.unflatten_dict(flat, sep="/")
+
+
+def check_fit(params: Params, adapter: Adapter, name: str = "the adapter") -> None:
+    """Raises ValueError if a layer is missing from the base or has another shape."""
     flat = traverse_util.flatten_dict(params, sep="/")
     for module, factor in adapter.factors.items():
         path = f"{module}/kernel"
@@ -89,10 +99,63 @@ def merge_adapter(params: Params, adapter: Adapter) -> Params:
         if path not in flat or flat[path].shape != shape:
             found = list(flat[path].shape) if path in flat else "nothing"
             raise ValueError(
-                f"the adapter does not fit this base: {module_name(module)} is {found} in the base "
+                f"{name} does not fit this base: {module_name(module)} is {found} in the base "
                 f"and {list(shape)} in the adapter. Load it over the base it was trained on."
             )
-        flat[path] = _merged(flat[path], factor["a"], factor["b"], adapter.config.scale(module))
+
+
+def stack_adapters(adapters: Sequence[Adapter]) -> Bank:
+    """A bank of N adapters for `decoder.forward`: "a" [N, in, r] and "b" [N, r, out] per module.
+
+    Scales are folded into "b". An adapter of a smaller rank, or without a module that another has,
+    is filled up with zeros, which change nothing.
+
+    Raises:
+        ValueError: there are none, or they adapt a module of one name and different shapes.
+    """
+    if not adapters:
+        raise ValueError("there are no adapters to stack; pass at least one")
+    modules = dict.fromkeys(module for adapter in adapters for module in adapter.factors)
+    flat = {}
+    for module in modules:
+        found = [adapter.factors[module] for adapter in adapters if module in adapter.factors]
+        shapes = {(factor["a"].shape[0], factor["b"].shape[1]) for factor in found}
+        if len(shapes) > 1:
+            raise ValueError(
+                f"the adapters do not share a base: {module_name(module)} is "
+                f"{' and '.join(str(list(shape)) for shape in sorted(shapes))} in them"
+            )
+        rank = max(factor["a"].shape[1] for factor in found)
+        parts = [_filled_up(adapter, module, shapes.copy().pop(), rank) for adapter in adapters]
+        for side in ("a", "b"):
+            flat[f"{module}/{side}"] = jnp.stack([part[side] for part in parts])
+    return traverse_util.unflatten_dict(flat, sep="/")
+
+
+def _filled_up(
+    adapter: Adapter, module: str, shape: tuple[int, int], rank: int
+) -> dict[str, jax.Array]:
+    """Factors of one module with the rank filled up and the scale folded into "b"."""
+    if module not in adapter.factors:
+        return {"a": jnp.zeros((shape[0], rank)), "b": jnp.zeros((rank, shape[1]))}
+    factor = adapter.factors[module]
+    missing = rank - factor["a"].shape[1]
+    b = factor["b"].astype(jnp.float32) * adapter.config.scale(module)
+    return {
+        "a": jnp.pad(factor["a"], ((0, 0), (0, missing))),
+        "b": jnp.pad(b.astype(factor["b"].dtype), ((0, missing), (0, 0))),
+    }
+
+
+def merge_bank(params: Params, bank: Bank) -> Params:
+    """The base with the only adapter of a bank of one added in; see `merge_adapter`."""
+    flat = traverse_util.flatten_dict(params, sep="/")
+    factors = traverse_util.flatten_dict(bank, sep="/")
+    for path, a in factors.items():
+        module, _, side = path.rpartition("/")
+        if side == "a":
+            kernel = f"{module}/kernel"
+            flat[kernel] = _merged(flat[kernel], a[0], factors[f"{module}/b"][0], 1.0)
     return traverse_util.unflatten_dict(flat, sep="/")
 
 

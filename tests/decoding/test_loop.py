@@ -9,6 +9,7 @@ import pytest
 
 from moco_jax.decoding import loop, schedule
 from moco_jax.decoding.combine import FIRST, WEIGHTED_LOGITS, WEIGHTED_PROBS, Choice, Combine
+from moco_jax.decoding.groups import Group, Weights
 from moco_jax.decoding.sampling import Filters, Knobs
 from moco_jax.decoding.types import Sampling
 from moco_jax.models.config import ModelConfig
@@ -48,8 +49,12 @@ PROMPTS = make_prompts(7)
 
 def generate(prompts, sampling, *, width=4, chunk=8, combine=FIRST, params=PARAMS[:1], theta=()):
     configs = (CONFIG,) * len(params)
-    program = loop.Program(configs, combine, Filters.of(sampling), VOCAB)
-    machine = schedule.Machine(program, params, Knobs.of(sampling), (EOS,), width, chunk)
+    program = loop.Program(
+        tuple(Group(config) for config in configs), combine, Filters.of(sampling), VOCAB
+    )
+    machine = schedule.Machine(
+        program, tuple(Weights(p) for p in params), Knobs.of(sampling), (EOS,), width, chunk
+    )
     jobs = [
         schedule.Job(
             prompts=(prompt,) * len(params),
@@ -154,8 +159,8 @@ def test_a_policy_may_pick_tokens_speak_and_stop():
 
 
 def test_a_host_rule_may_end_a_row():
-    program = loop.Program((CONFIG,), FIRST, Filters.of(GREEDY), VOCAB)
-    machine = schedule.Machine(program, PARAMS[:1], Knobs.of(GREEDY), (), 4, 2)
+    program = loop.Program((Group(CONFIG),), FIRST, Filters.of(GREEDY), VOCAB)
+    machine = schedule.Machine(program, (Weights(PARAMS[0]),), Knobs.of(GREEDY), (), 4, 2)
     jobs = [schedule.Job((prompt,), np.zeros(2, np.uint32), 12) for prompt in PROMPTS[:3]]
     streams = dict(
         schedule.run(machine, jobs, lambda index, tokens: index == 1 and len(tokens) > 3)
@@ -166,12 +171,12 @@ def test_a_host_rule_may_end_a_row():
 
 def test_the_cache_is_updated_in_place():
     width, length = 8, 1024
-    program = loop.Program((CONFIG,), FIRST, Filters.of(GREEDY), VOCAB)
+    program = loop.Program((Group(CONFIG),), FIRST, Filters.of(GREEDY), VOCAB)
     caches = (init_cache(CONFIG, width, length),)
     rows = loop.empty_rows(program, width, 16, ())
     lowered = loop.decode.lower(
         program,
-        PARAMS[:1],
+        (Weights(PARAMS[0]),),
         caches,
         rows,
         Knobs.of(GREEDY),
@@ -194,7 +199,7 @@ def test_scores_equal_log_softmax_of_a_full_forward():
     positions = np.full((2, 16), -1, np.int32)
     for row, text in enumerate(tokens):
         block[row, : len(text)], positions[row, : len(text)] = text, np.arange(len(text))
-    found = loop.token_logprobs(CONFIG, PARAMS[0], block, positions)
+    found = loop.token_logprobs(Group(CONFIG), Weights(PARAMS[0]), block, positions)
     for row, text in enumerate(tokens):
         hidden, _ = forward(CONFIG, PARAMS[0], jnp.array(text)[None], jnp.arange(len(text))[None])
         logprobs = jax.nn.log_softmax(unembed(CONFIG, PARAMS[0], hidden[0]))

@@ -1,0 +1,137 @@
+"""Groups: what one decode program runs of one architecture, and the forward pass over its rows.
+
+B rows, S tokens, N parameter sets, D dimensions, V vocabulary.
+"""
+
+import dataclasses
+import functools
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from moco_jax.models.config import ModelConfig
+from moco_jax.models.decoder import Bank, KVCache, forward, init_cache, unembed
+
+PyTree = Any
+Layout = Literal["single", "shares", "mixed", "stack"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """One architecture and how its rows find their parameters; static.
+
+    Attributes:
+        config: the architecture.
+        sets: N, how many parameter sets produce streams of their own.
+        layout: "single": all rows use the same weights. "shares": a bank of N adapters, whose
+            rows are N equal shares in order. "mixed": the same bank, any row any adapter.
+            "stack": weights with a leading axis [N, ...], whose rows are N equal shares in order.
+    """
+
+    config: ModelConfig
+    sets: int = 1
+    layout: Layout = "single"
+
+    @property
+    def shares(self) -> int:
+        """How many equal shares the rows have, each with parameters of its own."""
+        return self.sets if self.layout in ("shares", "stack") else 1
+
+
+class Weights(NamedTuple):
+    """The arrays of a group: parameters, and a bank of adapters over them or None."""
+
+    params: PyTree
+    bank: Bank | None = None
+
+
+def hidden_states(
+    group: Group,
+    weights: Weights,
+    tokens: jax.Array,
+    positions: jax.Array,
+    cache: KVCache | None,
+    owners: jax.Array,
+) -> tuple[jax.Array, Any]:
+    """`decoder.forward` with every row's own parameters.
+
+    Args:
+        group: whose rows they are.
+        weights: its arrays.
+        tokens: i32[B, S].
+        positions: i32[B, S].
+        cache: from `new_cache`, or None.
+        owners: i32[B] the parameter set of each row; read by the layout "mixed" alone.
+
+    Returns:
+        hidden states [B, S, D] and the updated cache.
+    """
+    if group.layout == "stack":
+        # The sets' axis stands inside the loop body: over the whole loop it would copy the caches
+        run = jax.vmap(functools.partial(forward, group.config))
+        split = functools.partial(_split, group.sets)
+        hidden, cache = run(weights.params, split(tokens), split(positions), cache)
+        return _join(hidden), cache
+    bank = weights.bank
+    if bank is not None and group.layout == "mixed":
+        bank = _with_rows(bank, owners)
+    return forward(group.config, weights.params, tokens, positions, cache, bank)
+
+
+def logits_of(group: Group, weights: Weights, hidden: jax.Array) -> jax.Array:
+    """Logits f32[B, ..., V] of hidden states [B, ..., D]."""
+    if group.layout == "stack":
+        run = jax.vmap(functools.partial(unembed, group.config))
+        return _join(run(weights.params, _split(group.sets, hidden)))
+    return unembed(group.config, weights.params, hidden)
+
+
+def new_cache(group: Group, rows: int, length: int, dtype: jnp.dtype) -> KVCache:
+    """An empty cache for `rows` rows.
+
+    In a stack the row axis of every leaf is [N, B / N]. It stays so between programs too: to fold
+    it would cost a copy of the cache at every call.
+    """
+    return unfold(group, init_cache(group.config, rows, length, dtype))
+
+
+def unfold(group: Group, cache: KVCache) -> KVCache:
+    """The row axis [B, ...] of a cache as the group wants it."""
+    if group.layout != "stack":
+        return cache
+    return jax.tree.map(functools.partial(_split, group.sets), cache)
+
+
+def fold(group: Group, cache: KVCache) -> KVCache:
+    """Undoes `unfold`."""
+    return jax.tree.map(_join, cache) if group.layout == "stack" else cache
+
+
+def rows_of(group: Group, cache: KVCache) -> int:
+    """How many rows a cache has."""
+    shape = cache[0][0].shape
+    return shape[0] * shape[1] if group.layout == "stack" else shape[0]
+
+
+def row_index(group: Group, cache: KVCache, rows: jax.Array) -> tuple[jax.Array, ...]:
+    """Indexes rows i32[P] of a cache; a row beyond it stays beyond it."""
+    if group.layout != "stack":
+        return (rows,)
+    each = cache[0][0].shape[1]
+    return rows // each, rows % each
+
+
+def _split(sets: int, rows: jax.Array) -> jax.Array:
+    return rows.reshape(sets, -1, *rows.shape[1:])
+
+
+def _join(shares: jax.Array) -> jax.Array:
+    return shares.reshape(-1, *shares.shape[2:])
+
+
+def _with_rows(bank: Bank, owners: jax.Array) -> Bank:
+    """The bank with the rows' adapters beside every module's factors."""
+    if "a" in bank:
+        return bank | {"rows": owners}
+    return {name: _with_rows(part, owners) for name, part in bank.items()}
