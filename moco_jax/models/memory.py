@@ -6,7 +6,6 @@ weights of another type once, in front of the decode loop: they save no memory t
 
 import dataclasses
 import math
-from collections.abc import Sequence
 
 import jax.numpy as jnp
 
@@ -51,25 +50,19 @@ class Memory:
     """Bytes on one device.
 
     Attributes:
-        weights: as they are stored.
-        copies: of weights, in the layout or the type that the platform computes with.
+        weights: as they are stored, and transposed where the platform wants both.
         cache: keys and values.
         working: what a program holds while it runs.
     """
 
     weights: int = 0
-    copies: int = 0
     cache: int = 0
     working: int = 0
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.weights + self.copies + self.cache + self.working
-
-    def __add__(self, other: "Memory") -> "Memory":
-        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
-        return Memory(*(ours + theirs for ours, theirs in pairs))
+        return self.weights + self.cache + self.working
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,17 +119,24 @@ def is_linear(spec: TensorSpec) -> bool:
     return spec.path[-1] == "kernel" and spec.path[0] not in ("lm_head", "score")
 
 
-def copy_bytes(config: ModelConfig, dtype: str, rows: int, hardware: Hardware) -> int:
-    """Bytes of further copies of the weights that decoding so many rows makes on each device."""
-    if hardware.platform != CPU:
+def turned_bytes(config: ModelConfig, dtype: str, rows: int, hardware: Hardware) -> int:
+    """Bytes of the transposed kernels that stay on each device once so many rows were decoded."""
+    if hardware.platform != CPU or rows < WIDE or dtype == INT8:
         return 0
-    table = tensor_table(config)
-    linear = sum(math.prod(spec.shape) for spec in table if is_linear(spec))
-    matrices = sum(math.prod(spec.shape) for spec in table if len(spec.shape) == 2)
-    # int8 kernels are not transposed
-    turned = linear * itemsize(dtype) if rows >= WIDE and dtype != INT8 else 0
-    widened = {"float32": 0, INT8: 4 * linear}.get(dtype, 4 * matrices)
-    return (turned + widened) // hardware.tensor
+    return _elements(config, linear=True) * itemsize(dtype) // hardware.tensor
+
+
+def widened_bytes(config: ModelConfig, dtype: str, hardware: Hardware) -> int:
+    """Bytes of the float32 copy of the weights that a program holds on each device."""
+    if hardware.platform != CPU or dtype == "float32":
+        return 0
+    return 4 * _elements(config, linear=dtype == INT8) // hardware.tensor
+
+
+def _elements(config: ModelConfig, linear: bool) -> int:
+    """Numbers in the kernels of linear layers, or in all matrices."""
+    chosen = [s for s in tensor_table(config) if len(s.shape) == 2 and (is_linear(s) or not linear)]
+    return sum(math.prod(spec.shape) for spec in chosen)
 
 
 def cache_bytes(config: ModelConfig, rows: int, slots: int, dtype: str, hardware: Hardware) -> int:
@@ -176,17 +176,11 @@ def prefill_bytes(load: Load, dtype: str, hardware: Hardware) -> int:
 
 def load_memory(load: Load, dtype: str, hardware: Hardware) -> Memory:
     """What a decode program and its prefill take on each device, besides the weights."""
-    cache = sum(
-        cache_bytes(config, load.rows, load.slots, dtype, hardware) for config in load.configs
-    )
-    copies = sum(copy_bytes(config, dtype, load.rows, hardware) for config in load.configs)
-    working = max(step_bytes(load) // hardware.rows, prefill_bytes(load, dtype, hardware))
-    return Memory(copies=copies * load.sets, cache=cache, working=working)
-
-
-def pool_bytes(configs: Sequence[ModelConfig], dtype: str, hardware: Hardware) -> int:
-    """Bytes of the weights of several members on each device."""
-    return sum(weight_bytes(config, dtype, hardware) for config in configs)
+    caches = [cache_bytes(one, load.rows, load.slots, dtype, hardware) for one in load.configs]
+    widened = sum(widened_bytes(one, dtype, hardware) for one in load.configs)
+    step = step_bytes(load) // hardware.rows + widened * load.sets
+    working = max(step, prefill_bytes(load, dtype, hardware) + widened * load.sets)
+    return Memory(cache=sum(caches), working=working)
 
 
 def readable(count: float) -> str:

@@ -106,7 +106,7 @@ def test_decoding_takes_what_is_predicted(members, rows, slots, sampling):
     load = Load(configs, rows, slots, sampled=not sampling.greedy)
     planned = memory.step_bytes(load)
     assert WORKING[0] <= planned / real.temp_size_in_bytes <= WORKING[1]
-    weights = memory.pool_bytes(configs, "float32", Hardware())
+    weights = sum(memory.weight_bytes(one, "float32") for one in configs)
     cache = sum(memory.cache_bytes(one, rows, slots, "float32", Hardware()) for one in configs)
     whole = real.argument_size_in_bytes + real.temp_size_in_bytes
     assert weights + cache + planned == pytest.approx(whole, rel=WHOLE)
@@ -117,11 +117,12 @@ def test_weights_that_the_cpu_widens_are_counted_twice(dtype):
     one, greedy = config(), Sampling(temperature=0.0)
     real = decoding((one,), 8, 64, greedy, dtype)
     planned = memory.load_memory(Load((one,), 8, 64), dtype, Hardware())
-    assert planned.copies > 0.8 * real.temp_size_in_bytes
+    widened = memory.widened_bytes(one, dtype, Hardware())
+    assert 0.8 * real.temp_size_in_bytes < widened < planned.working
     whole = memory.weight_bytes(one, dtype) + planned.total
     taken = real.argument_size_in_bytes + real.temp_size_in_bytes
     assert whole == pytest.approx(taken, rel=WHOLE)
-    assert memory.copy_bytes(one, dtype, 8, Hardware("gpu")) == 0
+    assert memory.widened_bytes(one, dtype, Hardware("gpu")) == 0
 
 
 def test_transposed_kernels_of_wide_batches_are_counted():
@@ -133,8 +134,8 @@ def test_transposed_kernels_of_wide_batches_are_counted():
         for path, leaf in jax.tree_util.tree_leaves_with_path(turned)
         if "kernel_out_in" in jax.tree_util.keystr(path)
     ]
-    assert memory.copy_bytes(one, "float32", 16, Hardware()) == size(kernels)
-    assert memory.copy_bytes(one, "float32", 15, Hardware()) == 0
+    assert memory.turned_bytes(one, "float32", 16, Hardware()) == size(kernels)
+    assert memory.turned_bytes(one, "float32", 15, Hardware()) == 0
 
 
 @pytest.mark.parametrize(("rows", "block"), [(8, 64), (8, 256), (1, 128)])
@@ -172,7 +173,7 @@ def test_devices_share():
 
 
 def test_sums_and_words():
-    assert (Memory(1, 2, 3, 4) + Memory(1, 1, 1, 1)).total == 14
+    assert Memory(1, 2, 3).total == 6
     assert memory.readable(999) == "999 B"
     assert memory.readable(1_530_000_000) == "1.53 GB"
     assert memory.readable(2e15) == "2e+03 TB"
