@@ -3,13 +3,13 @@
 import jax
 import jax.numpy as jnp
 
-from moco_jax.kernels.selection import count_reaching, magnitude_bits, radix_select
+from moco_jax.kernels.selection import BITS, count_reaching, magnitude_bits, radix_select
 
 
 def thresholds(deltas: jax.Array, kept: int) -> jax.Array:
     """i32[N] bit patterns of the `kept`-th largest magnitude of each of deltas f32[N, size]."""
     patterns = magnitude_bits(deltas)
-    return radix_select(lambda t: count_reaching(patterns, t), kept, len(deltas), bits=2)
+    return radix_select(lambda t: count_reaching(patterns, t), kept, len(deltas), BITS)
 
 
 def elect_and_mean(

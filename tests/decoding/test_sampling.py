@@ -1,69 +1,20 @@
-"""Filters and draws against sorting, brute force and closed forms."""
+"""Penalty, draws and the log-probability of what was drawn."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from moco_jax.decoding.sampling import (
-    Filters,
-    Knobs,
-    draw,
-    keep_min_p,
-    keep_top_k,
-    keep_top_p,
-    largest_threshold,
-    penalise,
-)
+from moco_jax.decoding import sampling
+from moco_jax.decoding.sampling import Filters, Knobs, penalise, token_logprob
 from moco_jax.decoding.types import Sampling
 
-seeds = st.integers(0, 2**31 - 1)
+draw = jax.jit(sampling.draw, static_argnums=0)
 
 
-def random_probs(seed: int, rows: int = 3, vocab: int = 17) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    probs = rng.dirichlet(np.full(vocab, 0.3), rows).astype(np.float32)
-    return probs / probs.sum(-1, keepdims=True, dtype=np.float32)
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=seeds, k=st.integers(1, 17))
-def test_top_k_keeps_the_k_largest(seed, k):
-    probs = random_probs(seed)
-    kept = np.asarray(keep_top_k(jnp.asarray(probs), k))
-    for row, out in zip(probs, kept, strict=True):
-        threshold = np.sort(row)[-k]
-        np.testing.assert_array_equal(out, np.where(row >= threshold, row, 0))
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=seeds, p=st.floats(0.05, 0.999))
-def test_top_p_keeps_the_smallest_set_that_reaches_p(seed, p):
-    probs = random_probs(seed)
-    kept = np.asarray(keep_top_p(jnp.asarray(probs), p))
-    for row, out in zip(probs, kept, strict=True):
-        order = np.argsort(-row, kind="stable")
-        mass = np.cumsum(row[order], dtype=np.float64)
-        # The boundary may fall on either side of a rounding error, never further.
-        count = np.searchsorted(mass, p * mass[-1]) + 1
-        found = int((out > 0).sum())
-        assert abs(found - count) <= 1
-        assert set(np.flatnonzero(out)) == set(order[:found])
-        assert out.sum() >= p - 1e-5
-
-
-def test_min_p_is_relative_to_the_most_likely_token():
-    probs = jnp.array([[0.5, 0.26, 0.14, 0.1], [0.97, 0.01, 0.01, 0.01]])
-    kept = np.asarray(keep_min_p(probs, 0.25))
-    np.testing.assert_array_equal(kept > 0, [[1, 1, 1, 0], [1, 0, 0, 0]])
-
-
-def test_threshold_is_exact_to_the_last_bit():
-    value = np.float32(0.1)
-    found = largest_threshold(lambda t: (t <= value)[:, 0], 2)
-    np.testing.assert_array_equal(np.asarray(found)[:, 0], [value, value])
+def settings_of(**fields):
+    chosen = Sampling(**{"temperature": 1.0, "top_p": 1.0, **fields})
+    return Filters.of(chosen), Knobs.of(chosen)
 
 
 def test_penalty_divides_positive_and_multiplies_negative_logits():
@@ -72,12 +23,24 @@ def test_penalty_divides_positive_and_multiplies_negative_logits():
     np.testing.assert_allclose(penalise(logits, seen, 2.0), [[1.0, -4.0, 3.0]])
 
 
+def test_a_penalty_comes_before_the_choice():
+    filters, knobs = settings_of(temperature=0.0, repetition_penalty=2.0)
+    logits, seen = jnp.array([[4.0, 3.0]]), jnp.array([[True, False]])
+    np.testing.assert_array_equal(draw(filters, knobs, None, logits, seen), [1])
+
+
+def test_greedy_takes_the_first_of_equals_and_needs_no_key():
+    filters, knobs = settings_of(temperature=0.0)
+    logits = jnp.zeros((2, 300)).at[0, 70].set(5).at[0, 270].set(5).at[1, 299].set(1)
+    np.testing.assert_array_equal(draw(filters, knobs, None, logits, None), [70, 299])
+
+
 def test_draws_follow_the_filtered_distribution():
-    sampling = Sampling(temperature=0.5, top_p=0.9, top_k=3)
+    filters, knobs = settings_of(temperature=0.5, top_p=0.9, top_k=3)
     logits = jnp.array([2.0, 1.5, 1.0, 0.5, -1.0])
     rows = 20_000
     keys = jax.random.split(jax.random.key(0), rows)
-    tokens = draw(Filters.of(sampling), Knobs.of(sampling), keys, jnp.tile(logits, (rows, 1)), None)
+    tokens = draw(filters, knobs, keys, jnp.tile(logits, (rows, 1)), None)
     probs = np.exp(np.asarray(logits) / 0.5)
     probs[3:] = 0
     probs /= probs.sum()
@@ -88,14 +51,22 @@ def test_draws_follow_the_filtered_distribution():
     np.testing.assert_allclose(counts, expected, atol=0.02)
 
 
-def test_a_row_draws_the_same_at_any_batch_size():
-    sampling = Sampling(temperature=1.0, top_p=1.0)
-    logits = jax.random.normal(jax.random.key(1), (8, 50))
+@pytest.mark.parametrize("fields", [{}, {"top_k": 20}, {"top_p": 0.95}])
+@pytest.mark.parametrize("vocab", [50, 700])
+def test_a_row_draws_the_same_at_any_batch_size(fields, vocab):
+    filters, knobs = settings_of(**fields)
+    logits = jax.random.normal(jax.random.key(1), (8, vocab))
     keys = jax.random.split(jax.random.key(2), 8)
-    filters, knobs = Filters.of(sampling), Knobs.of(sampling)
     together = draw(filters, knobs, keys, logits, None)
     alone = [draw(filters, knobs, keys[i : i + 1], logits[i : i + 1], None)[0] for i in range(8)]
     np.testing.assert_array_equal(together, alone)
+
+
+def test_logprob_is_that_of_the_softmax():
+    logits = jax.random.normal(jax.random.key(3), (4, 11)) * 5
+    token = jnp.array([0, 10, 3, 3])
+    expected = jax.nn.log_softmax(logits)[jnp.arange(4), token]
+    np.testing.assert_allclose(token_logprob(logits, token), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
