@@ -6,7 +6,7 @@ from moco_jax.trees.layerwise import Layerwise
 from moco_jax.trees.merge import Merge, leaf_key, merge_leaf, merge_trees
 from moco_jax.trees.model_stock import ModelStock
 from moco_jax.trees.spherical import Karcher, Slerp
-from moco_jax.trees.task_vectors import TASK_VECTOR_MERGES, Average, TaskVectorMerge
+from moco_jax.trees.task_vectors import TASK_VECTOR_MERGES, Average, Linear, TaskVectorMerge
 from moco_jax.trees.tiled import TiledMerge
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Average",
     "Karcher",
     "Layerwise",
+    "Linear",
     "Merge",
     "ModelStock",
     "Slerp",

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from moco_jax.trees.layerwise import Layerwise
 
 PyTree = Any
-Merge = Callable[[jax.Array, jax.Array | None, jax.Array], jax.Array]
+Merge = Callable[..., jax.Array]
 """`(leaf f32[N, ...], base f32[...] or None, key) -> f32[...]`, pure and jit-able."""
 
 
@@ -35,6 +35,7 @@ def merge_leaf(
     base: jax.Array | None,
     key: jax.Array,
     path: str,
+    weights: jax.Array | None = None,
 ) -> jax.Array:
     """Merges one leaf of N trees in float32 and gives the result in the leaves' dtype.
 
@@ -44,13 +45,15 @@ def merge_leaf(
         base: the base model's leaf, or None.
         key: of the whole merge; the leaf's own key is folded from it by `path`.
         path: names the leaf.
+        weights: f32[N] to call a `TiledMerge` with.
 
     Raises:
         ValueError: the result has another shape than a leaf.
     """
     stacked = jnp.stack([jnp.asarray(leaf, jnp.float32) for leaf in leaves])
     wide = None if base is None else jnp.asarray(base, jnp.float32)
-    merged = merge(stacked, wide, leaf_key(key, path))
+    extra = () if weights is None else (weights,)
+    merged = merge(stacked, wide, leaf_key(key, path), *extra)
     if jnp.shape(merged) != stacked.shape[1:]:
         raise ValueError(
             f"merging {path} gave shape {jnp.shape(merged)}; a merge function takes "
@@ -65,6 +68,7 @@ def merge_trees(
     base: PyTree | None,
     key: jax.Array,
     transposed: Callable[[str], bool] | None = None,
+    weights: jax.Array | None = None,
 ) -> PyTree:
     """Merges trees of one structure leaf by leaf.
 
@@ -75,28 +79,31 @@ def merge_trees(
         key: `jax.random.key` behind all leaves.
         transposed: paths of leaves that `merge` sees with their two axes swapped, for rules that
             tell rows from columns; by default none.
+        weights: f32[N] in place of those of a `TiledMerge`; other numbers compile nothing.
 
     Raises:
         ValueError: there are no trees, or the function returns a wrong shape.
     """
     if not trees:
         raise ValueError("there are no trees to merge; pass at least one")
-    compiled = functools.cache(lambda rule, swap: jax.jit(_swapped(rule) if swap else rule))
 
     def one(path: Any, *leaves: jax.Array) -> jax.Array:
         name = jax.tree_util.keystr(path, simple=True, separator="/")
         rule = merge.at(name) if isinstance(merge, Layerwise) else merge
         rule = compiled(rule, transposed is not None and transposed(name))
         if base is None:
-            return merge_leaf(rule, leaves, None, key, name)
-        return merge_leaf(rule, leaves[:-1], leaves[-1], key, name)
+            return merge_leaf(rule, leaves, None, key, name, weights)
+        return merge_leaf(rule, leaves[:-1], leaves[-1], key, name, weights)
 
     others = list(trees[1:]) + ([] if base is None else [base])
     return jax.tree_util.tree_map_with_path(one, trees[0], *others)
 
 
-def _swapped(merge: Merge) -> Merge:
-    def rule(leaf: jax.Array, base: jax.Array | None, key: jax.Array) -> jax.Array:
-        return merge(leaf.swapaxes(1, 2), None if base is None else base.T, key).T
+@functools.lru_cache(maxsize=64)
+def compiled(merge: Merge, swap: bool) -> Merge:
+    """The function, jitted; with `swap`, of leaves whose two axes are exchanged."""
 
-    return rule
+    def swapped(leaf: jax.Array, base: jax.Array | None, *others: jax.Array) -> jax.Array:
+        return merge(leaf.swapaxes(1, 2), None if base is None else base.T, *others).T
+
+    return jax.jit(swapped if swap else merge)

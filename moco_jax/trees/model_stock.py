@@ -16,17 +16,14 @@ class ModelStock(Combination):
 
     The share of the average is `N c / (1 + (N - 1) c)`, where c is the mean cosine between the
     models' task vectors in this tensor: the more they agree, the nearer to their average. Where
-    they cancel out, so that there is no such share, the base stays.
+    they cancel out, so that there is no such share, the base stays. A single model has no angle to
+    another and stays as it is.
     """
 
     def coefficients(self, count: int, gram: jax.Array | None) -> jax.Array:
-        """f32[N], all equal.
-
-        Raises:
-            ValueError: there is only one model, which has no angle to another.
-        """
-        if count < 2:
-            raise ValueError("model stock measures angles between models; pass at least two")
+        """f32[N], all equal."""
+        if count == 1:
+            return jnp.ones(1)
         gram = jnp.asarray(gram, jnp.float32)
         norms = jnp.sqrt(jnp.diagonal(gram))
         products = norms[:, None] * norms[None, :]

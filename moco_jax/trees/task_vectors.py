@@ -118,12 +118,18 @@ class TaskVectorMerge(TiledMerge):
         mass = sum(masses)
         return total / jnp.where(jnp.abs(mass) < _NOTHING, 1.0, mass)
 
-    def __call__(self, leaf: jax.Array, base: jax.Array | None, key: jax.Array) -> jax.Array:
-        """Merges a whole leaf f32[N, ...] into f32[...]."""
+    def __call__(
+        self,
+        leaf: jax.Array,
+        base: jax.Array | None,
+        key: jax.Array,
+        weights: jax.Array | None = None,
+    ) -> jax.Array:
+        """Merges a whole leaf f32[N, ...] into f32[...]; `weights` f32[N] replace its own."""
         if not (self.trim == "magnitude" and self.elect and self.rescale == "none"):
-            return super().__call__(leaf, base, key)
+            return super().__call__(leaf, base, key, weights)
         vectors, origin = self.vectors(leaf, base)
-        weights = self.coefficients(len(leaf))
+        weights = self.coefficients(len(leaf)) if weights is None else weights
         flat = vectors.reshape(len(leaf), -1)
         merged = ties_merge(flat, weights, self.density, normalize=self.normalize)
         return origin + self.lambda_ * merged.reshape(leaf.shape[1:])
@@ -171,6 +177,13 @@ class Average(TaskVectorMerge):
     """
 
     origin = "first"
+
+
+@dataclasses.dataclass(frozen=True)
+class Linear(TaskVectorMerge):
+    """A linear combination of the models themselves, whatever their weights add up to."""
+
+    origin = "zero"
 
 
 TASK_VECTOR_MERGES: Mapping[str, TaskVectorMerge] = {

@@ -104,8 +104,14 @@ class TiledMerge(abc.ABC):
         """What is known before trimming is measured; all scales are 1."""
         return Measured(self.coefficients(count, gram), bounds, jnp.ones(count))
 
-    def __call__(self, leaf: jax.Array, base: jax.Array | None, key: jax.Array) -> jax.Array:
-        """Merges a whole leaf f32[N, ...] into f32[...]."""
+    def __call__(
+        self,
+        leaf: jax.Array,
+        base: jax.Array | None,
+        key: jax.Array,
+        weights: jax.Array | None = None,
+    ) -> jax.Array:
+        """Merges a whole leaf f32[N, ...] into f32[...]; `weights` f32[N] replace its own."""
         vectors, origin = self.vectors(leaf, base)
         count, shape = leaf.shape[0], leaf.shape[1:]
         flat = vectors.reshape(count, -1)
@@ -113,6 +119,7 @@ class TiledMerge(abc.ABC):
         found = [kth_largest(jnp.abs(flat), rank) for rank in self.ranks(flat.shape[1])]
         bounds = jnp.stack(found, axis=1) if found else jnp.zeros((count, 0))
         known = self.known(count, inner_products(flat) if self.gram else None, bounds)
+        known = known if weights is None else known._replace(weights=weights)
         start = jnp.int32(0)
         if self.needs_sums:
             before, after = self.sums(vectors, known, key, start)

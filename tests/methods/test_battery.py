@@ -16,6 +16,7 @@ from moco_jax.pool import Pool
 from moco_jax.system import Context, restore_system
 
 DESCRIPTIONS = {"model_descriptions": ["reds", "greens", "blues"]}
+BASED = {"base_model": "dummy:0"}
 
 CASES = {
     "api_cascade": [{}, {"threshold": "optimized", "cost_weight": 0.1}, {"mode": "just_ask"}],
@@ -32,7 +33,28 @@ CASES = {
     "text_majority_vote": [{}, {"tie": "dev-based", "weights": "dev"}],
     "text_multiagent_refine": [{"round": 2}, {"final": "vote", "early_stop": True}],
     "text_slm_mux": [{"samples_per_model": 2}, {"tie": "random", "select_subset": 2}],
+    "weight_average": [{}],
+    "weight_breadcrumbs": [BASED],
+    "weight_dare": [BASED],
+    "weight_dare_ties": [
+        {"base_model_name": "dummy:0"},
+        {
+            "base_model_name": "dummy:0",
+            "mode": "optimized",
+            "rescale": "l1",
+            "population": 2,
+            "max_iterations": 2,
+        },
+    ],
+    "weight_della": [BASED],
+    "weight_expo": [{}, {"mode": "topk_bottomk", "alpha_mode": "optimized"}],
     "weight_greedy_soup": [{}],
+    "weight_karcher": [{}],
+    "weight_layerwise": [{}],
+    "weight_model_stock": [BASED],
+    "weight_slerp": [{"t": [0.2, 0.8]}],
+    "weight_task_arithmetic": [BASED],
+    "weight_ties": [BASED],
 }
 ALL = [
     pytest.param(name, settings, id=f"{name}-{number}")

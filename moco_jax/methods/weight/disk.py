@@ -17,6 +17,7 @@ from moco_jax.models.families import Path, disk_name
 from moco_jax.models.safetensors_io import Planned
 from moco_jax.trees import Layerwise, Merge, TiledMerge, leaf_key, merge_leaf
 from moco_jax.trees.draws import BLOCK
+from moco_jax.trees.merge import compiled
 from moco_jax.trees.ranks import largest_magnitudes
 from moco_jax.trees.tiled import Measured, inner_products, ratio
 
@@ -115,7 +116,7 @@ class _Task:
         swap = self.path.endswith("/kernel")
         leaves = leaves.swapaxes(1, 2) if swap else leaves
         *ours, last = leaves if self.has_base else [*leaves, None]
-        merged = np.asarray(merge_leaf(_compiled(rule), ours, last, self.key, self.path))
+        merged = np.asarray(merge_leaf(compiled(rule, False), ours, last, self.key, self.path))
         return (merged.T if swap else merged).astype(self.dtype)
 
     def _in_pieces(self, rule: TiledMerge) -> Iterator[np.ndarray]:
@@ -178,11 +179,6 @@ class _Task:
 
 def _block(piece: Piece) -> np.int32:
     return np.int32(piece.start // BLOCK)
-
-
-@functools.cache
-def _compiled(rule: Merge) -> Merge:
-    return jax.jit(rule)
 
 
 def _opened(

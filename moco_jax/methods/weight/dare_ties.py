@@ -1,0 +1,169 @@
+"""Task vectors are sparsified, agree on signs, and are merged with given or searched weights."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import logging
+
+from moco_jax.method import Workbench
+from moco_jax.methods.checks import one_of, within
+from moco_jax.methods.weight.from_function import find_base
+from moco_jax.methods.weight.merged import Merged
+from moco_jax.methods.weight.rule import RuleMerge, merge_members, merged_members
+from moco_jax.methods.weight.search import dev_scores_of
+from moco_jax.pool import Member
+from moco_jax.system import System
+from moco_jax.trees import TaskVectorMerge, pso
+
+TRIMS: dict[str, Literal["random", "magnitude", "none"]] = {
+    "dare": "random",
+    "ties": "magnitude",
+    "none": "none",
+}
+RESCALES: dict[str, Literal["density", "l1", "none"]] = {
+    "inverse_density": "density",
+    "l1": "l1",
+    "none": "none",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class DareTies(RuleMerge):
+    """Drops a random share of each task vector, rescales the rest, and merges what agrees in sign.
+
+    Source: DARE, arXiv 2311.03099, and TIES-merging, arXiv 2306.01708.
+
+    Cost: one generation per item; with mode="optimized" also `population * max_iterations` greedy
+    dev passes, all particles of a round at once.
+
+    Departures: something is dropped (the reference leaves density at 1, which drops and trims
+    nothing), the masks of all steps and particles are the same and follow the run's seed, what
+    stays is divided by its chance of staying, and a parameter is the mean over the models that
+    agree on its sign, as both papers have it. density=1, normalize=false is the reference's merge.
+
+    Attributes:
+        base_model_name: the base: a member of the pool, which then is not merged itself, or
+            whatever `Pool.load` takes.
+        mode: "average" weighs all members alike; "optimized" searches softmax weights by particle
+            swarm on the greedy dev score.
+        density: share of each task vector that stays.
+        trim: how it is chosen: at random ("dare"), by magnitude ("ties"), or not ("none").
+        rescale: what stays is divided by the density ("inverse_density"), made to have the L1 norm
+            from before ("l1"), or left alone; only with trim="dare".
+        normalize: divide by the weights that agree (the disjoint mean).
+        lambda_: scales the merged task vector.
+        population: particles of the search, the uniform average among them.
+        max_iterations: rounds of the search, at most.
+        inertia: see `trees.pso.SwarmSettings`, also for all that follow.
+        cognitive_coeff: pull of a particle's best.
+        social_coeff: pull of the best of all.
+        repel_coeff: push away from the worst of all.
+        repel_term: whether there is this push.
+        weight_randomness: whether pulls are scaled by random numbers.
+        step_length: share of its velocity that a particle moves.
+        step_length_factor: multiplies the step length after each round.
+        minimum_step_length: where it stops shrinking.
+        patience: rounds without a better best after which the search ends.
+        restart_patience: rounds without a better own best after which a particle returns to it.
+    """
+
+    name: ClassVar[str] = "weight_dare_ties"
+
+    base_model_name: str
+    mode: Literal["average", "optimized"] = "average"
+    density: float = 0.5
+    trim: Literal["dare", "ties", "none"] = "dare"
+    rescale: Literal["inverse_density", "l1", "none"] = "inverse_density"
+    normalize: bool = True
+    lambda_: float = 1.0
+    population: int = 5
+    max_iterations: int = 5
+    inertia: float = 0.2
+    cognitive_coeff: float = 0.3
+    social_coeff: float = 0.4
+    repel_coeff: float = 0.05
+    repel_term: bool = True
+    weight_randomness: bool = True
+    step_length: float = 0.5
+    step_length_factor: float = 0.95
+    minimum_step_length: float = 0.1
+    patience: int = 5
+    restart_patience: int = 3
+
+    def __post_init__(self) -> None:
+        one_of(self, "mode", ("average", "optimized"))
+        one_of(self, "trim", tuple(TRIMS))
+        one_of(self, "rescale", tuple(RESCALES))
+        within(self, "population", 2)
+        within(self, "max_iterations", 1)
+        try:
+            self.rule(1)
+            self._swarm_settings()
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from error
+
+    def base_name(self) -> str:
+        """The hyperparameter."""
+        return self.base_model_name
+
+    def rule(self, layers: int) -> TaskVectorMerge:
+        """Trim, elect, merge."""
+        del layers
+        return TaskVectorMerge(
+            TRIMS[self.trim],
+            density=self.density,
+            rescale=RESCALES[self.rescale] if self.trim == "dare" else "none",
+            elect=True,
+            normalize=self.normalize,
+            lambda_=self.lambda_,
+        )
+
+    def fit(self, bench: Workbench) -> System:
+        """Merges; searches the weights on dev first, where asked to."""
+        if self.mode == "average":
+            return super().fit(bench)
+        base = find_base(self.name, self.base_model_name, bench)
+        members = merged_members(self.name, bench, base)
+        weights, score = self._search(bench, members, base)
+        merged = self._merge(bench, members, base, weights)
+        return Merged.of(
+            merged,
+            members=[member.name for member in members],
+            base_model=self.base_model_name,
+            best_weights=weights,
+            dev_score=score,
+        )
+
+    def _swarm_settings(self) -> pso.SwarmSettings:
+        names = [field.name for field in dataclasses.fields(pso.SwarmSettings)]
+        return pso.SwarmSettings(**{name: getattr(self, name) for name in names})
+
+    def _merge(
+        self, bench: Workbench, members: list[Member], base: Member, weights: Sequence[float]
+    ) -> Member:
+        return merge_members(self, members, base, self.rule(1), bench.seed, weights)
+
+    def _search(
+        self, bench: Workbench, members: list[Member], base: Member
+    ) -> tuple[list[float], float]:
+        """The best weights found, and their dev score."""
+        settings, key = self._swarm_settings(), jax.random.key(bench.seed)
+        started = jax.random.fold_in(key, 0)
+        positions, velocities = pso.scatter(started, self.population, len(members))
+        swarm = pso.start(settings, positions.at[0].set(0.0), velocities)
+        for step in range(self.max_iterations):
+            weights = np.asarray(jax.nn.softmax(swarm.positions)).tolist()
+            candidates = [self._merge(bench, members, base, row) for row in weights]
+            scores = dev_scores_of(bench, candidates)
+            logging.info("%s: weights %s score %s on dev", self.name, weights, scores)
+            swarm = pso.update(
+                settings, swarm, jnp.array(scores), jax.random.fold_in(key, step + 1)
+            )
+            if pso.stopped(settings, swarm):
+                break
+        best = np.asarray(jax.nn.softmax(swarm.leader)).tolist()
+        return best, float(swarm.leader_score)

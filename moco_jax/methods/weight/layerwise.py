@@ -1,0 +1,47 @@
+"""Members are mixed by coefficients that change from layer to layer."""
+
+import dataclasses
+from typing import ClassVar
+
+from moco_jax.methods.weight.rule import RuleMerge
+from moco_jax.trees import Layerwise, Linear
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightLayerwise(RuleMerge):
+    """A linear combination of the members whose coefficients follow a curve over the layers.
+
+    Source: layer-wise coefficients as in AdaMerging, arXiv 2310.02575, here given, not learned.
+
+    Cost: one generation per item; no dev pass.
+
+    Attributes:
+        coefficients: points of the curve, evenly spaced from the first layer to the last and
+            interpolated between; each lists one number per member. They are not normalised. Null
+            is the mean everywhere.
+        outside: the coefficients in tensors of no layer; null is the mean of the points.
+    """
+
+    name: ClassVar[str] = "weight_layerwise"
+
+    coefficients: tuple[tuple[float, ...], ...] | None = None
+    outside: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.coefficients is None:
+            return
+        points = [*self.coefficients, *([self.outside] if self.outside is not None else [])]
+        if not self.coefficients or len({len(point) for point in points}) != 1:
+            raise ValueError(
+                f"{self.name}: coefficients is {self.coefficients!r}, outside {self.outside!r}; "
+                "every point must list one number per member"
+            )
+
+    def rule(self, layers: int) -> Linear | Layerwise:
+        """A linear combination per layer."""
+        if self.coefficients is None:
+            return Linear(weights=self.outside)
+        columns = zip(*self.coefficients, strict=True)
+        mean = tuple(sum(column) / len(self.coefficients) for column in columns)
+        outside = mean if self.outside is None else self.outside
+        return Layerwise(Linear(), "weights", self.coefficients, outside, layers)

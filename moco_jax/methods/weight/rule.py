@@ -1,0 +1,117 @@
+"""What all methods have in common that merge every tensor by one rule of `moco_jax.trees`."""
+
+import abc
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar
+
+import jax
+
+from moco_jax.decoding.keys import digest
+from moco_jax.method import Method, Needs, NeedsError, Workbench
+from moco_jax.methods.weight.from_function import find_base
+from moco_jax.methods.weight.merged import Merged
+from moco_jax.pool import Member
+from moco_jax.system import System
+from moco_jax.trees import Layerwise, TiledMerge, merge_trees
+
+
+@dataclasses.dataclass(frozen=True)
+class RuleMerge(Method):
+    """A method whose `rule` follows from its hyperparameters; it looks at no dev item."""
+
+    needs: ClassVar[Needs] = Needs(members=2, same_architecture=True)
+
+    @abc.abstractmethod
+    def rule(self, layers: int) -> TiledMerge | Layerwise:
+        """How a tensor is merged, in a model of so many layers."""
+
+    def base_name(self) -> str | None:
+        """Names the base of the rule, if it has one."""
+        return None
+
+    def fit(self, bench: Workbench) -> System:
+        """Merges the members."""
+        name = self.base_name()
+        base = None if name is None else find_base(self.name, name, bench)
+        members = merged_members(self.name, bench, base)
+        rule = self.rule(members[0].config.num_layers)
+        merged = merge_members(self, members, base, rule, bench.seed)
+        names = [member.name for member in members]
+        return Merged.of(merged, members=names, base_model=name)
+
+
+@dataclasses.dataclass(frozen=True)
+class BasedMerge(RuleMerge):
+    """A `RuleMerge` of what members changed in a base.
+
+    Attributes:
+        base_model: the base: a member of the pool, which then is not merged itself, or whatever
+            `Pool.load` takes.
+    """
+
+    base_model: str
+
+    def __post_init__(self) -> None:
+        # Built only to be checked, so that a bad setting is refused before anything is loaded
+        try:
+            self.rule(1)
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from error
+
+    def base_name(self) -> str:
+        """The hyperparameter."""
+        return self.base_model
+
+
+def merged_members(method: str, bench: Workbench, base: Member | None) -> list[Member]:
+    """The members of the pool that are not the base itself.
+
+    Raises:
+        NeedsError: all are.
+    """
+    members = [member for member in bench.pool if base is None or member.name != base.name]
+    if not members:
+        raise NeedsError(
+            f"{method} merges what members changed in their base, and the pool holds only the base "
+            f"{base.name if base else ''}; add members with --models."
+        )
+    return members
+
+
+def merge_members(
+    method: Method,
+    members: Sequence[Member],
+    base: Member | None,
+    rule: TiledMerge | Layerwise,
+    seed: int,
+    weights: Sequence[float] | None = None,
+) -> Member:
+    """One member made of several.
+
+    Args:
+        method: names the result; its hyperparameters become part of its identity.
+        members: what is merged.
+        base: of the rule, or None.
+        rule: how.
+        seed: of random masks.
+        weights: in place of the rule's.
+    """
+    params = merge_trees(
+        rule,
+        [member.params for member in members],
+        None if base is None else base.params,
+        jax.random.key(seed),
+        transposed=is_kernel,
+        weights=None if weights is None else jax.numpy.array(weights, jax.numpy.float32),
+    )
+    identities = [member.identity for member in (*members, *([base] if base else []))]
+    settings = [repr(rule), None if weights is None else [float(w) for w in weights]]
+    recipe = digest(method.name, settings, identities, base is None, seed)
+    names = "+".join(member.name for member in members)
+    return members[0].derive(f"{method.name}({names})", params, recipe)
+
+
+def is_kernel(path: str) -> bool:
+    """Whether params hold the leaf as the transpose of the checkpoint's tensor."""
+    return path.endswith("/kernel")
