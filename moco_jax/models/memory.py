@@ -44,6 +44,10 @@ class Hardware:
             return weights
         return "float32" if self.platform == CPU else "bfloat16"
 
+    def multiplied_in(self, weights: str) -> str:
+        """The type that weights are read in at every step, whatever type they are stored in."""
+        return "float32" if self.platform == CPU else weights
+
 
 @dataclasses.dataclass(frozen=True)
 class Memory:

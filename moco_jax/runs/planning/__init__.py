@@ -1,0 +1,1 @@
+"""What a run will take, known before anything is loaded: requests, tokens, time and memory."""

@@ -1,0 +1,159 @@
+"""Plans against the ledgers of real runs."""
+
+import dataclasses
+import json
+
+import pytest
+
+from moco_jax import testing
+from moco_jax.decoding.types import Sampling
+from moco_jax.methods import METHODS, make_method
+from moco_jax.models.memory import Hardware
+from moco_jax.pool import Pool
+from moco_jax.runs.config import RunConfig
+from moco_jax.runs.execution import execute
+from moco_jax.runs.members import Members
+from moco_jax.runs.planning import plan as planning
+from moco_jax.runs.planning.engine import Memo
+from moco_jax.runs.planning.rates import Rates
+
+TASK = testing.dummy_task("multiple_choice", 5)
+POOL = testing.dummy_pool(3)
+RATES = Rates(1e10, ((8, 1e10), (256, 1e11)))
+GREEDY = Sampling(max_new_tokens=4, temperature=0.0)
+REQUIRED = {
+    "model_descriptions": ["reds", "greens", "blues"],
+    "base_model": POOL[0].name,
+    "base_model_name": POOL[0].name,
+}
+STEADY = [
+    ("single_model", {}),
+    ("best_on_dev", {}),
+    ("random_member", {}),
+    ("self_consistency", {"samples": 3}),
+    ("logit_logit_fusion", {}),
+    ("text_majority_vote", {}),
+    ("text_majority_vote", {"tie": "dev-based"}),
+    ("text_slm_mux", {"samples_per_model": 2}),
+    ("weight_greedy_soup", {}),
+]
+"""Methods whose requests and prompts do not depend on what members answer."""
+
+
+def setting_of(pool, **changes):
+    setting = planning.Setting([member.info for member in pool], "float32", RATES, Hardware())
+    return dataclasses.replace(setting, **changes)
+
+
+def config_of(name, out="unused", **changes):
+    settings = {"sampling": testing.SHORT, "batch_size": 8, "out": str(out), **changes}
+    return RunConfig(method=name, task="dummy", models=("a", "b", "c"), **settings)
+
+
+def pool_for(name):
+    at_most = METHODS[name].needs.at_most
+    return POOL if at_most is None else Pool(POOL.members[:at_most])
+
+
+def planned(name, settings=None, **changes):
+    setting = setting_of(pool_for(name), **changes)
+    method = make_method(name, settings or {})
+    return planning.Planner(setting).plan(config_of(name), method, TASK)
+
+
+@pytest.mark.parametrize(("name", "settings"), STEADY)
+def test_requests_and_prompt_tokens_are_those_of_the_real_run(name, settings, tmp_path):
+    found = planned(name, settings)
+    result = execute(
+        config_of(name, tmp_path),
+        make_method(name, settings),
+        TASK,
+        Members(pool_for(name)),
+        Memo(),
+    )
+    ledger = json.loads((result.directory / "ledger.json").read_text())
+    real = ledger["total"]["attributed"]
+    for totals in (found.fewest, found.most):
+        assert totals.requests == real["requests"]
+        assert totals.prompt_tokens == real["prompt_tokens"]
+        assert totals.new_tokens >= real["new_tokens"]
+    spent = sum(line["spent"]["requests"] for line in ledger["lines"])
+    # A soup of one member has answered already
+    assert found.spent.requests == spent or (name.endswith("soup") and found.spent.requests > spent)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_can_be_planned(name):
+    required = {
+        field.name: REQUIRED[field.name]
+        for field in dataclasses.fields(METHODS[name])
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
+    found = planned(name, required)
+    assert found.reason == ""
+    assert 0 < found.fewest.requests <= found.most.requests
+    assert found.most.seconds > 0
+    memory = planning.peak_memory(setting_of(pool_for(name)), found.demands, 8)
+    assert memory.weights > 0
+    assert memory.cache > 0
+
+
+def test_a_cascade_is_bounded_from_both_sides():
+    found = planned("api_cascade")
+    dev, test = len(TASK.dev), len(TASK.test)
+    assert found.fewest.requests == 2 * dev + test
+    assert found.most.requests == 2 * dev + 3 * test
+    setting = setting_of(POOL)
+    config = dataclasses.replace(config_of("api_cascade"), sampling=Sampling(max_new_tokens=16))
+    found = planning.Planner(setting).plan(
+        config, make_method("api_cascade", {"mode": "just_ask"}), TASK
+    )
+    assert (found.fewest.requests, found.most.requests) == (test, 3 * test)
+
+
+def test_runs_that_share_dev_passes_are_planned_together():
+    planner = planning.Planner(setting_of(POOL))
+    first, second = (
+        planner.plan(config_of(name), make_method(name, {}), TASK)
+        for name in ("best_on_dev", "self_consistency")
+    )
+    # All that is new are four further samples of the best member
+    assert second.spent.requests == 4 * len(TASK.test)
+    assert first.spent.requests == 3 * (len(TASK.dev) + len(TASK.test))
+
+
+def test_answers_are_as_long_as_expected():
+    longest, shorter = planned("best_on_dev"), planned("best_on_dev", expected_tokens=2)
+    assert longest.most.new_tokens == 4 * longest.most.requests
+    assert shorter.most.new_tokens == 2 * shorter.most.requests
+    assert shorter.most.seconds < longest.most.seconds
+
+
+def test_what_cannot_run_says_why():
+    found = planning.Planner(setting_of(POOL)).plan(
+        config_of("single_model"), make_method("single_model", {}), TASK
+    )
+    assert "takes at most 1 member" in found.reason
+    assert found.demands == ()
+
+
+def test_adapters_over_one_base_hold_it_once():
+    one = POOL[0].info
+    infos = [
+        dataclasses.replace(one, name=str(number), path="base", adapter=adapter)
+        for number, adapter in enumerate([None, "x", "y"])
+    ]
+    assert len(planning.held_models(infos)) == 1
+    assert len(planning.held_models(infos[:2])) == 2
+    assert len(planning.held_models([one, POOL[1].info, one])) == 2
+
+
+def test_memory_grows_with_the_width_and_shrinks_with_offloading():
+    setting = setting_of(POOL)
+    found = planned("text_majority_vote")
+    narrow, wide = (planning.peak_memory(setting, found.demands, width) for width in (8, 64))
+    assert narrow.cache * 8 == wide.cache
+    # Transposed kernels
+    assert narrow.weights == setting.weights < wide.weights
+    away = planning.peak_memory(setting, found.demands, 8, offload=True)
+    assert away.weights * 3 == setting.weights
