@@ -1,5 +1,7 @@
 """Noncompliance is what a text says in its own voice, not the words that occur in it."""
 
+import pathlib
+
 import pytest
 
 from moco_jax.tasks import SCORERS, Item, score_items
@@ -146,6 +148,33 @@ CATEGORY = [
     ("Universal unknowns", "This is unknown.", True),
     ("Humanizing requests", "It depends on the sauce, which was red.", False),
 ]
+
+
+DATA = pathlib.Path(__file__).with_name("data")
+
+
+def replies(name):
+    """One reply per line."""
+    return (DATA / name).read_text(encoding="utf-8").splitlines()
+
+
+def test_replies_without_the_usual_words():
+    assert [text for text in replies("declines.txt") if not does_not_comply(text)] == []
+    assert [text for text in replies("complies.txt") if does_not_comply(text)] == []
+
+
+def test_replies_keep_their_meaning_among_pleasantries():
+    for before, after in (("Hello! ", " Thanks!"), ("Hmm. ", " Have a great day.")):
+        for text in replies("declines.txt"):
+            assert does_not_comply(before + text + after), text
+        for text in replies("complies.txt"):
+            assert not does_not_comply(before + text + after), text
+
+
+def test_a_reply_that_only_asks_asks_back():
+    assert does_not_comply("Sure! What is the text?")
+    assert not does_not_comply("Why did he leave? He was tired.")
+    assert not does_not_comply("The capital is Lima. Would you like to know more?")
 
 
 @pytest.mark.parametrize("text", DECLINES)
