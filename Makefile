@@ -9,13 +9,14 @@ DESCRIPTIONS := ["good with numbers, sums and differences", "good with letters a
   "knows people, their homes, pets, drinks and crafts"]
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test parity lint format clean
+.PHONY: help demo test parity lint format bench clean
 
 help:
 	@echo "make demo    install, let the tiny pool collaborate on tiny_mix, write a report"
 	@echo "make test    install, run the test suite (no torch)"
 	@echo "make parity  the same with the comparisons with PyTorch"
 	@echo "make lint    formatting, lint, import rules and types"
+	@echo "make bench   measure everything in docs/performance.md anew (hours; an idle machine)"
 	@echo "make clean   remove the virtual environment, caches and demo results"
 
 demo: $(VENV)/installed
@@ -38,6 +39,16 @@ lint: $(VENV)/installed-lint
 format: $(VENV)/installed-lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# What docs/performance.md shows, one script after the other; BENCHES=single,bank for some of them.
+BENCH := results/bench
+BENCHES ?= single,roofline,joint,bank,sweep,merging,kernels,startup,growth
+
+bench: $(VENV)/installed-parity
+	@set -e; for name in $$(echo $(BENCHES) | tr , ' '); do \
+	  echo "== $$name"; plots=; [ $$name != growth ] || plots=--plots=docs/performance; \
+	  $(BIN)/python experiments/bench_$$name.py --json=$(BENCH)/$$name.json $$plots; done
+	$(BIN)/python experiments/fill_performance_page.py --results=$(BENCH) --page=docs/performance.md
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { \

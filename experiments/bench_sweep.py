@@ -87,7 +87,7 @@ class Sweep:
 def main(_: list[str]) -> None:
     names, ratio, repeats = list(_METHODS.value), _RATIO.value, _REPEATS.value
     if _QUICK.value:
-        names, ratio, repeats = ["best_on_dev", "weight_greedy_soup"], 0.02, 1
+        ratio, repeats = 0.02, 1
     methods = possible(list(METHODS) if names == ["all"] else names)
     pool, task = Pool.load(_MODELS.value), load_task(_TASK.value, ratio=ratio)
     alone, together = (Sweep(pool, task, shared) for shared in (False, True))
