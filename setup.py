@@ -26,7 +26,7 @@ EXTRAS = {
     "math": ["math-verify>=0.8"],
     "test": ["hypothesis>=6.100", "pytest>=8.0"],
     "lint": ["import-linter>=2.0", "mypy>=1.15", "ruff>=0.12"],
-    "parity": ["peft>=0.17", "torch==2.13.0"],
+    "parity": ["mergekit>=0.1.5", "peft>=0.17", "torch==2.13.0"],
 }
 
 setup(
