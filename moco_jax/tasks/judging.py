@@ -60,8 +60,11 @@ def judge_of(kind: str, role: str, judges: Judges | None) -> Judge:
     """The judge of a kind of task.
 
     Raises:
-        ValueError: there is none; the message says what to pass.
+        ValueError: there is none, and the message says what to pass, or a role is unknown.
     """
+    for name in judges or ():
+        if name not in ROLES:
+            raise ValueError(f"there is no judge called {name!r}; the roles are {', '.join(ROLES)}")
     if judges and role in judges:
         return judges[role]
     raise ValueError(no_judge(kind, role))

@@ -115,6 +115,11 @@ def find_task(
     known = {file.stem: file for folder in reversed(folders) for file in task_files(folder)}
     if str(name_or_path) in known:
         return known[str(name_or_path)]
+    if path.is_file():
+        raise ValueError(
+            f"task file {path} must end in .json or .jsonl; CSV and parquet are read from the "
+            f"folder they are in, as hub:{path.resolve().parent}?..."
+        )
     raise ValueError(_unknown(str(name_or_path), sorted(known), data_dir))
 
 
@@ -127,11 +132,14 @@ def _unknown(name: str, known: list[str], data_dir: str | pathlib.Path | None) -
     if name in datasets():
         known_as = datasets()[name]
         where = "no --data_dir was given" if data_dir is None else f"{data_dir} does not hold it"
+        from_hub = hub.is_hub(known_as.source)
+        how = f"Pass --task={known_as.source}, see docs/tasks.md." if from_hub else HOW_TO_GET
         return (
             f"task {name!r} ({known_as.what}) is known but not here: {where}. "
-            f"Its source is {known_as.source}. {HOW_TO_GET}"
+            f"Its source is {known_as.source}. {how}"
         )
-    nearest = difflib.get_close_matches(name, known)
+    lower = {each.casefold(): each for each in known}
+    nearest = [lower[each] for each in difflib.get_close_matches(name.casefold(), lower)]
     offer = f"did you mean {' or '.join(nearest)}?" if nearest else f"known are {known}."
     if data_dir is None:
         remedy = "Pass data_dir= (the folder that holds <name>.json) or a path to the file."
@@ -149,7 +157,10 @@ def parse_file(path: pathlib.Path, content: bytes) -> dict[str, Any]:
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not valid JSON in UTF-8: {error}") from error
     if not isinstance(data, dict):
-        raise ValueError(f"{path} must hold one JSON object, not a {type(data).__name__}")
+        raise ValueError(
+            f"{path} must hold one JSON object with task_type, dev and test, not a "
+            f"{type(data).__name__}; rows without that go into a .jsonl file, one to a line"
+        )
     return data
 
 
@@ -158,7 +169,10 @@ def _from_lines(path: pathlib.Path, text: str) -> dict[str, Any]:
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
-        row = json.loads(line)
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path} line {number} is not valid JSON: {error}") from error
         split = row.get("split") if isinstance(row, dict) else None
         if split not in ("dev", "test"):
             raise ValueError(f'{path} line {number}: field \'split\' must be "dev" or "test"')

@@ -94,6 +94,8 @@ class Task:
                 the kind needs a judge (or a tool) that there is not.
         """
         rows = self.split(split)
+        if isinstance(outputs, str):
+            raise ValueError(f"task {self.name!r}: outputs must be a list of texts, not one text")
         chosen = range(len(rows)) if indices is None else indices
         if len(chosen) != len(outputs):
             raise ValueError(

@@ -150,3 +150,8 @@ def test_a_row_that_breaks_the_format_is_named_with_file_row_and_field(tmp_path,
     path.write_text(json.dumps({"task_type": kind, "dev": [good], "test": [good, row]}))
     with pytest.raises(ValueError, match=rf"mine\.json: test row 1.*'{field}'"):
         load_task(path)
+
+
+def test_a_role_that_is_none_is_told():
+    with pytest.raises(ValueError, match="no judge called 'reward'; the roles are reward_model"):
+        score_items([item("reward_model")], [Gold(())], ["x"], {"reward": lambda cases: [1.0]})

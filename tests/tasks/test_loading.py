@@ -164,3 +164,32 @@ def test_every_reference_file_of_these_kinds_loads(shared_dir):
             left_out = {"math": {"dev": 7, "test": 5}}.get(info.name, {"dev": 0, "test": 0})
             assert task.left_out == left_out
             assert len(task.dev) + left_out["dev"] == info.dev
+
+
+ROW = {"input": "a?", "output": "b"}
+SLIPS = {
+    "list.json": ([ROW], r"task_type, dev and test, not a list; .*\.jsonl"),
+    "kind.json": ({"task_type": "f1match", "dev": [ROW], "test": [ROW]}, "did you mean 'f1_match'"),
+    "table.csv": ("input,output\na,b\n", r"must end in \.json or \.jsonl; CSV .*hub:"),
+    "lines.jsonl": (json.dumps({"split": "dev", **ROW}) + "\n{oops}\n", "line 2 is not valid JSON"),
+}
+
+
+@pytest.mark.parametrize("name", SLIPS)
+def test_what_a_tired_person_types(name, tmp_path):
+    content, message = SLIPS[name]
+    (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(ValueError, match=message):
+        load_task(tmp_path / name)
+
+
+def test_names_are_offered_whatever_their_case(tmp_path):
+    content = {"task_type": "f1_match", "dev": [ROW], "test": [ROW]}
+    (tmp_path / "gsm8k.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"did you mean gsm8k\?"):
+        load_task("GSM8K", data_dir=tmp_path)
+    with pytest.raises(ValueError, match=r"assaybench.*Pass --task=hub:bunsenfeng/assaybench"):
+        load_task("assaybench", data_dir=tmp_path)
+    task = load_task("gsm8k", data_dir=tmp_path)
+    with pytest.raises(ValueError, match="a list of texts, not one text"):
+        task.score("test", "b")

@@ -1,5 +1,7 @@
 """How answers are read and judged: one scorer per kind of task."""
 
+import difflib
+
 from moco_jax.tasks.scorers import (
     coding,
     exact_match,
@@ -36,8 +38,10 @@ SCORERS: dict[str, Scorer] = {
 def scorer_for(kind: str) -> Scorer:
     """The scorer of a kind; a ValueError names the kinds there are."""
     if kind not in SCORERS:
+        nearest = difflib.get_close_matches(kind, SCORERS, n=1)
+        offer = f"did you mean {nearest[0]!r}? The" if nearest else "the"
         raise ValueError(
-            f"tasks of kind {kind!r} cannot be scored; the kinds that can are "
+            f"tasks of kind {kind!r} cannot be scored; {offer} kinds that can are "
             f"{', '.join(sorted(SCORERS))}"
         )
     return SCORERS[kind]
