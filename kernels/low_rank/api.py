@@ -2,7 +2,8 @@
 
 import jax
 
-from moco_jax.kernels.low_rank import reference
+from moco_jax.kernels.low_rank import pallas, reference
+from moco_jax.kernels.platforms import pick
 
 
 def low_rank(x: jax.Array, a: jax.Array, b: jax.Array, rows: jax.Array | None = None) -> jax.Array:
@@ -20,4 +21,7 @@ def low_rank(x: jax.Array, a: jax.Array, b: jax.Array, rows: jax.Array | None = 
     """
     if rows is None:
         return reference.low_rank_shares(x, a, b)
-    return reference.low_rank_mixed(x, a, b, rows)
+    if x.shape[1] > 1:
+        # Many tokens a row are bound by arithmetic, not by reading factors.
+        return reference.low_rank_mixed(x, a, b, rows)
+    return pick(reference.low_rank_mixed, pallas.low_rank_cuda, pallas.low_rank_tpu, x, a, b, rows)

@@ -1,10 +1,12 @@
 """Picks how task vectors are merged."""
 
+import functools
 from typing import Literal
 
 import jax
 
-from moco_jax.kernels.ties_merge import reference
+from moco_jax.kernels.platforms import TRITON, pick
+from moco_jax.kernels.ties_merge import pallas, reference
 
 
 def ties_merge(
@@ -41,4 +43,9 @@ def ties_merge(
         raise ValueError(f"elect is {elect!r}: signs are elected by 'sum' or 'count'")
     # At least one, so that a small tensor is not silently left out of the merge.
     kept = max(1, int(density * deltas.shape[1]))
-    return reference.ties(deltas, weights, kept, elect == "count", normalize)
+    choices = {"kept": kept, "by_count": elect == "count", "normalize": normalize}
+    plain = functools.partial(reference.ties, **choices)
+    if len(deltas) > pallas.MOST:
+        return plain(deltas, weights)
+    cuda = functools.partial(pallas.ties, **choices, compiler_params=TRITON)
+    return pick(plain, cuda, functools.partial(pallas.ties, **choices), deltas, weights)

@@ -39,14 +39,17 @@ def elect_and_mean(
             for index, part in enumerate(parts)
         ]
     parts = [part * weights[index] for index, part in enumerate(parts)]
-    votes = sum(jnp.sign(part) if by_count else part for part in parts)
-    elected = jnp.where(votes >= 0, 1.0, -1.0)
-    agrees = [jnp.sign(part) == elected for part in parts]
+    votes = sum(_signs(part) if by_count else part for part in parts)
+    agrees = [jnp.where(votes >= 0, part > 0, part < 0) for part in parts]
     total = sum(jnp.where(agree, part, 0) for agree, part in zip(agrees, parts, strict=True))
     if not normalize:
         return total
     mass = sum(jnp.where(agree, weights[index], 0) for index, agree in enumerate(agrees))
     return total / jnp.where(jnp.abs(mass) < 1e-8, 1, mass)
+
+
+def _signs(values: jax.Array) -> jax.Array:
+    return (values > 0).astype(values.dtype) - (values < 0).astype(values.dtype)
 
 
 def ties(

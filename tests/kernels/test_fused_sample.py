@@ -14,6 +14,7 @@ from moco_jax.kernels.fused_sample import (
     bounds,
     fused_sample,
     largest_threshold,
+    pallas,
     reference,
     uniforms,
 )
@@ -183,3 +184,48 @@ def test_a_penalty_is_refused():
     filters = Filters(True, False, False, False, True)
     with pytest.raises(ValueError, match="penalty"):
         fused_sample(filters, None, None, jnp.zeros((1, 1, 4)), jnp.ones((1, 1)))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"top_k": 30},
+        {"top_p": 0.95},
+        {"top_k": 40, "top_p": 0.9, "min_p": 0.02},
+        {"min_p": 0.1},
+    ],
+)
+def test_the_kernel_draws_what_the_reference_draws_from_the_whole_vocabulary(fields):
+    rows, vocab = 12, 1500
+    logits = jax.random.normal(jax.random.key(0), (2, rows, vocab)) * 2
+    # A contrastive weight: filling up the vocabulary must not become its maximum.
+    weights = jnp.tile(jnp.array([1.5, -0.5]), (rows, 1))
+    u = uniforms(jax.random.split(jax.random.key(1), rows))
+    filters, knobs = chosen(0.7, **fields)
+    mixed = jnp.einsum("bm,mbv->bv", weights, logits)
+    bound = least_kept(filters, knobs, mixed) if filters.any else jnp.full((rows, 1), -jnp.inf)
+    expected = reference.draw_among_all(mixed, bound, knobs.temperature, u)
+    token, logprob = pallas.fused_sample(filters, knobs, u, logits, weights, interpret=True)
+    np.testing.assert_array_equal(token, expected)
+    np.testing.assert_allclose(logprob, reference.token_logprob(mixed, expected), atol=1e-5)
+
+
+def test_the_greedy_kernel_takes_the_first_maximum():
+    logits = jnp.zeros((1, 2, 1100)).at[0, 0, 1030].set(3).at[0, 0, 1050].set(3).at[0, 1, 0].set(1)
+    filters = Filters(True, False, False, False, False)
+    knobs, u = Knobs(0.0, 0, 1.0, 0.0, 1.0), jnp.zeros((2, 2))
+    token, logprob = pallas.fused_sample(
+        filters, knobs, u, logits, jnp.ones((2, 1)), interpret=True
+    )
+    np.testing.assert_array_equal(token, [1030, 0])
+    np.testing.assert_allclose(logprob, reference.token_logprob(logits[0], token), atol=1e-5)
+
+
+def test_the_kernel_knows_tokens_ruled_out_by_minus_infinity():
+    logits = jnp.full((2, 3, 1000), -jnp.inf).at[:, :, 7].set(0.0)
+    filters, knobs = chosen(top_p=0.9)
+    weights, u = jnp.tile(jnp.array([1.0, 0.0]), (3, 1)), jnp.full((3, 2), 0.999)
+    token, logprob = pallas.fused_sample(filters, knobs, u, logits, weights, interpret=True)
+    np.testing.assert_array_equal(token, [7, 7, 7])
+    np.testing.assert_allclose(logprob, 0, atol=1e-6)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from moco_jax.kernels import ties_merge
+from moco_jax.kernels.ties_merge import pallas, reference
 
 
 def by_hand(deltas, weights, density, by_count=False, normalize=True):
@@ -74,3 +75,13 @@ def test_a_density_that_is_no_share_is_refused(density):
 def test_an_unknown_election_is_refused():
     with pytest.raises(ValueError, match="elect"):
         ties_merge(jnp.ones((2, 4)), jnp.ones(2), 0.5, elect="median")
+
+
+@pytest.mark.parametrize(("size", "density"), [(100, 0.3), (9000, 0.5), (4096, 1.0)])
+@pytest.mark.parametrize("by_count", [False, True])
+def test_the_kernel_agrees_with_the_reference(size, density, by_count):
+    deltas = jax.random.normal(jax.random.key(size), (3, size))
+    weights, kept = jnp.array([0.2, 1.0, 0.5]), int(density * size)
+    found = pallas.ties(deltas, weights, kept, by_count, True, interpret=True)
+    expected = reference.ties(deltas, weights, kept, by_count, True)
+    np.testing.assert_allclose(found, expected, atol=1e-6)

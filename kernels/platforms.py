@@ -1,0 +1,30 @@
+"""Where Pallas kernels run, and how a caller picks them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax.experimental.pallas import triton
+
+TRITON = triton.CompilerParams(num_warps=8, num_stages=2)
+"""How kernels are compiled for NVIDIA GPUs."""
+
+
+def pick(
+    reference: Callable[..., Any], cuda: Callable[..., Any], tpu: Callable[..., Any], *args: Any
+) -> Any:
+    """Calls the form that suits the platform the program is lowered for.
+
+    Args:
+        reference: the plain jnp form.
+        cuda: the kernel for NVIDIA GPUs.
+        tpu: the kernel for TPUs.
+        *args: what each is called with, pytrees of arrays.
+
+    Returns:
+        What the form returns.
+    """
+    # Without an accelerator kernels are not even traced, which would take longer than the rest.
+    if jax.default_backend() == "cpu":
+        return reference(*args)
+    return jax.lax.platform_dependent(*args, default=reference, cuda=cuda, tpu=tpu)
