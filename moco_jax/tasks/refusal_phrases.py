@@ -240,7 +240,8 @@ OPEN = (
     r"\b(?:scientists|experts|researchers|historians|philosophers|scholars) (?:still )?(?:do not"
     r"|don't"
     r"|cannot|can't|disagree|debate|are divided|are unsure)\b|\bnothing (?:is|was) known\b",
-    r"\b(?:i|we|you|one|anyone|people|\w+ts|\w+ians|\w+ers) (?:can|could) only (?:guess"
+    r"\b(?:i|we|you|one|anyone|people|experts|scientists|historians|researchers) (?:can"
+    r"|could) only (?:guess"
     r"|speculate)\b|\bbe (?:invented|made up|speculation"
     r"|fabricated)\b",
     r"\b(?:anyone|anybody|everyone)'s guess\b|\bwould be (?:a |pure |mere )?(?:guess|speculat)",
