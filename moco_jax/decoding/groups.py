@@ -12,6 +12,8 @@ import jax.numpy as jnp
 
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.decoder import Bank, KVCache, forward, init_cache, unembed
+from moco_jax.models.partition import constrain, per_member
+from moco_jax.models.sharding import CACHE, ROWS
 
 PyTree = Any
 Layout = Literal["single", "shares", "mixed", "stack"]
@@ -67,11 +69,14 @@ def hidden_states(
     Returns:
         hidden states [B, S, D] and the updated cache.
     """
-    if group.layout == "stack":
+    stacked = group.layout == "stack"
+    if stacked:
+        tokens, positions = _split(group.sets, tokens), _split(group.sets, positions)
+    tokens, positions = constrain((tokens, positions), (ROWS,), stacked)
+    if stacked:
         # The sets' axis stands inside the loop body: over the whole loop it would copy the caches
-        run = jax.vmap(functools.partial(forward, group.config))
-        split = functools.partial(_split, group.sets)
-        hidden, cache = run(weights.params, split(tokens), split(positions), cache)
+        run = functools.partial(forward, group.config)
+        hidden, cache = per_member(run, weights.params, tokens, positions, cache)
         return _join(hidden), cache
     bank = weights.bank
     if bank is not None and group.layout == "mixed":
@@ -82,18 +87,24 @@ def hidden_states(
 def logits_of(group: Group, weights: Weights, hidden: jax.Array) -> jax.Array:
     """Logits f32[B, ..., V] of hidden states [B, ..., D]."""
     if group.layout == "stack":
-        run = jax.vmap(functools.partial(unembed, group.config))
-        return _join(run(weights.params, _split(group.sets, hidden)))
+        run = functools.partial(unembed, group.config)
+        return _join(per_member(run, weights.params, _split(group.sets, hidden)))
     return unembed(group.config, weights.params, hidden)
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def new_cache(group: Group, rows: int, length: int, dtype: jnp.dtype) -> KVCache:
     """An empty cache for `rows` rows.
 
     In a stack the row axis of every leaf is [N, B / N]. It stays so between programs too: to fold
     it would cost a copy of the cache at every call.
     """
-    return unfold(group, init_cache(group.config, rows, length, dtype))
+    return deal_cache(group, unfold(group, init_cache(group.config, rows, length, dtype)))
+
+
+def deal_cache(group: Group, cache: KVCache) -> KVCache:
+    """The cache of a group, dealt out over the devices in use."""
+    return constrain(cache, CACHE, stacked=group.layout == "stack")
 
 
 def unfold(group: Group, cache: KVCache) -> KVCache:

@@ -19,6 +19,7 @@ from moco_jax.decoding.combine import Aux, Combine
 from moco_jax.decoding.groups import (
     Group,
     Weights,
+    deal_cache,
     fold,
     hidden_states,
     logits_of,
@@ -28,6 +29,7 @@ from moco_jax.decoding.groups import (
 from moco_jax.decoding.keys import step_keys
 from moco_jax.decoding.sampling import Filters, Knobs, draw
 from moco_jax.models.decoder import KVCache
+from moco_jax.models.partition import constrain
 
 PyTree = Any
 Array = jax.Array | np.ndarray
@@ -137,10 +139,12 @@ def prefill(
     """
     index = (*row_index(group, cache, rows), slice(context))
     view = unfold(group, jax.tree.map(lambda leaf: leaf.at[index].get(mode="clip"), cache))
+    view = deal_cache(group, view)
     _, view = hidden_states(group, weights, tokens, positions, view, owners)
-    return jax.tree.map(
+    cache = jax.tree.map(
         lambda leaf, part: leaf.at[index].set(part, mode="drop"), cache, fold(group, view)
     )
+    return deal_cache(group, cache)
 
 
 @functools.partial(jax.jit, static_argnames=("group", "context"), donate_argnames=("cache",))
@@ -158,7 +162,8 @@ def copy_prefix(
     """
     start = (*row_index(group, cache, sources), slice(context))
     end = (*row_index(group, cache, targets), slice(context))
-    return jax.tree.map(lambda leaf: leaf.at[end].set(leaf[start], mode="drop"), cache)
+    cache = jax.tree.map(lambda leaf: leaf.at[end].set(leaf[start], mode="drop"), cache)
+    return deal_cache(group, cache)
 
 
 @functools.partial(jax.jit, static_argnames=("program",), donate_argnames=("caches", "rows"))
@@ -198,8 +203,9 @@ def decode(
         caches, rows = _step(program, weights, caches, rows, knobs, eos)
         return index + 1, caches, rows
 
+    rows = constrain(rows)
     _, caches, rows = jax.lax.while_loop(going, step, (jnp.int32(0), tuple(caches), rows))
-    return caches, rows
+    return caches, constrain(rows)
 
 
 def _step(program, weights, caches, rows, knobs, eos):
@@ -215,6 +221,8 @@ def _step(program, weights, caches, rows, knobs, eos):
         token = draw(program.filters, knobs, keys, choice.logits, rows.seen)
     chosen = jnp.take_along_axis(choice.logits, token[:, None], 1)[:, 0]
     logprob = chosen - jax.nn.logsumexp(choice.logits, axis=-1)
+    # The state of the rows is small and the host reads it, so every device keeps all of it
+    token, logprob = constrain((token, logprob))
 
     # A finished row's index lies beyond the buffer, where writes are dropped.
     slot = jnp.where(live, rows.step, rows.tokens.shape[1])
@@ -298,4 +306,4 @@ def token_logprobs(
 
     found = jax.lax.map(logprobs, (split(hidden), split(targets)))
     found = jnp.moveaxis(found, 0, 1).reshape(tokens.shape)
-    return jnp.roll(found, 1, axis=1).at[:, 0].set(0)
+    return constrain(jnp.roll(found, 1, axis=1).at[:, 0].set(0))

@@ -3,6 +3,7 @@
 B rows, S new tokens, C cache slots, N query heads, K key-value heads, H dimensions of a head.
 """
 
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -13,6 +14,7 @@ from moco_jax.kernels import low_rank
 from moco_jax.models.attention import attend, causal_mask, softcapped, write_slots
 from moco_jax.models.config import ACTIVATIONS, ModelConfig
 from moco_jax.models.families import FAMILIES, NORM_NAMES, tensor_table
+from moco_jax.models.partition import per_head
 from moco_jax.models.rope import rotary_tables, rotate
 
 Params = dict[str, Any]
@@ -199,14 +201,15 @@ class Attention(nn.Module):
         if not late:
             key = rotate(key, *context.query_rotary[rope])
         if slots is not None:
-            key = write_slots(slots[0], context.slots, key)
-            value = write_slots(slots[1], context.slots, value)
+            key = per_head(write_slots, slots[0], slots[0], context.slots, key)
+            value = per_head(write_slots, slots[1], slots[1], context.slots, value)
             slots = key, value
         if late:
             key = rotate(key, *context.key_rotary[rope])
-        out = attend(
-            query, key, value, context.masks[window], config.query_scale, config.attention_softcap
+        attention = functools.partial(
+            attend, scale=config.query_scale, softcap=config.attention_softcap
         )
+        out = per_head(attention, key, query, key, value, context.masks[window])
         out = out.reshape(*x.shape[:2], -1)
         return Linear(config.hidden_size, config.output_bias, name="o_proj")(out), slots
 

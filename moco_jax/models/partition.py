@@ -9,19 +9,30 @@ from typing import Any
 import jax
 from jax.sharding import PartitionSpec
 
-from moco_jax.models.sharding import AXES, CACHE, MODEL, ROWS, Axes, fitted
+from moco_jax.models.sharding import AXES, CACHE, DATA, MODEL, Axes, fitted
 
 PyTree = Any
 
 
-def constrain(tree: PyTree, axes: Axes = ()) -> PyTree:
-    """Asks the compiler to deal out every leaf so; without axes, to keep it whole everywhere."""
+def constrain(tree: PyTree, axes: Axes = (), stacked: bool = False) -> PyTree:
+    """Asks the compiler to deal out every leaf so.
+
+    Args:
+        tree: arrays.
+        axes: from `models.sharding`; none keeps the leaves whole on every device.
+        stacked: the leading [B] of `axes` stands in the leaves as [N, B / N], of N members.
+    """
     sizes = _sizes()
-    if not sizes:
-        return tree
-    return jax.tree.map(
-        lambda leaf: jax.lax.with_sharding_constraint(leaf, fitted(axes, leaf.shape, sizes)), tree
-    )
+
+    def deal(leaf: jax.Array) -> jax.Array:
+        own = axes
+        if stacked:
+            # As in `per_member`: members lie over `model` if it divides them, else rows do
+            apart = leaf.shape[0] % sizes.get(MODEL, 1) == 0
+            own = (MODEL, DATA, *axes[1:]) if apart else (None, *axes)
+        return jax.lax.with_sharding_constraint(leaf, fitted(own, leaf.shape, sizes))
+
+    return jax.tree.map(deal, tree) if sizes else tree
 
 
 def per_head(function: Callable[..., jax.Array], cache: jax.Array, *arrays: jax.Array) -> jax.Array:
@@ -50,24 +61,19 @@ def per_head(function: Callable[..., jax.Array], cache: jax.Array, *arrays: jax.
 
 
 def per_member(function: Callable[..., PyTree], *trees: PyTree) -> PyTree:
-    """`jax.vmap(function)(*trees)`, where members lie on devices of their own.
+    """`jax.vmap(function)(*trees)`, with members on devices of their own where they divide evenly.
 
     Args:
         function: what is done for one member.
         trees: every leaf has a leading axis of members.
     """
     run = jax.vmap(function)
-    sizes, members = _sizes(), len(jax.tree.leaves(trees)[0])
-    # Rows lie over both axes, a member's beside each other: so its share of devices is its own
-    # where one axis, or both, deal the members out evenly
-    for axes in (ROWS, (MODEL,)):
-        names = {name for name in axes if sizes.get(name, 1) > 1}
-        mine = fitted((axes,), (members,), sizes)
-        if mine != PartitionSpec(None):
-            return jax.shard_map(
-                run, in_specs=mine, out_specs=mine, axis_names=names, check_vma=False
-            )(*trees)
-    return run(*trees)
+    apart = fitted((MODEL,), jax.tree.leaves(trees)[0].shape, _sizes())
+    if apart == PartitionSpec(None):
+        return run(*trees)
+    return jax.shard_map(run, in_specs=apart, out_specs=apart, axis_names={MODEL}, check_vma=False)(
+        *trees
+    )
 
 
 def _sizes() -> dict[str, int]:
