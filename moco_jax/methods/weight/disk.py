@@ -149,14 +149,15 @@ class _Task:
         bounds = np.zeros((count, 0), np.float32)
         if ranks:
             bounds = largest_magnitudes(self._magnitudes(rule), self.stack.size, ranks)
-        gram, layout = None, self._layout(rule)
+        gram, layout, static = None, self._layout(rule), rule.unweighted()
         if rule.gram:
-            pieces = self.stack.pieces(False)
-            static = rule.unweighted()
-            gram = sum(np.asarray(_gram(static, layout, p.values), float) for p in pieces)
+            products = np.zeros((count, count))
+            for piece in self.stack.pieces(False):
+                products += np.asarray(_gram(static, layout, piece.values), float)
+            gram = jnp.asarray(products, jnp.float32)
         known = rule.known(count, gram, jnp.asarray(bounds))
         if rule.needs_sums:
-            static, total = rule.unweighted(), np.zeros((2, count))
+            total = np.zeros((2, count))
             for piece in self.stack.pieces(rule.whole_rows):
                 total += np.asarray(
                     _sums(static, layout, piece.values, known, key, _block(piece)), float

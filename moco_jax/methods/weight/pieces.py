@@ -61,7 +61,7 @@ class Files:
     def read(self, tensor: Tensor, start: int, out: np.ndarray) -> None:
         """Fills `out`, of the tensor's dtype, with its elements from `start` on."""
         descriptor = self._open[tensor.file]
-        rest = memoryview(out.view(np.uint8)).cast("B")
+        rest = out.view(np.uint8).data
         place = tensor.begin + start * tensor.dtype.itemsize
         while len(rest):
             done = os.preadv(descriptor, [rest], place)
