@@ -1,5 +1,8 @@
 """TIES in plain jnp: N task vectors of `size` numbers."""
 
+import functools
+from collections.abc import Iterable
+
 import jax
 import jax.numpy as jnp
 
@@ -39,13 +42,17 @@ def elect_and_mean(
             for index, part in enumerate(parts)
         ]
     parts = [part * weights[index] for index, part in enumerate(parts)]
-    votes = sum(_signs(part) if by_count else part for part in parts)
+    votes = _add(_signs(part) if by_count else part for part in parts)
     agrees = [jnp.where(votes >= 0, part > 0, part < 0) for part in parts]
-    total = sum(jnp.where(agree, part, 0) for agree, part in zip(agrees, parts, strict=True))
+    total = _add(jnp.where(agree, part, 0) for agree, part in zip(agrees, parts, strict=True))
     if not normalize:
         return total
-    mass = sum(jnp.where(agree, weights[index], 0) for index, agree in enumerate(agrees))
+    mass = _add(jnp.where(agree, weights[index], 0) for index, agree in enumerate(agrees))
     return total / jnp.where(jnp.abs(mass) < 1e-8, 1, mass)
+
+
+def _add(values: Iterable[jax.Array]) -> jax.Array:
+    return functools.reduce(jnp.add, values)
 
 
 def _signs(values: jax.Array) -> jax.Array:

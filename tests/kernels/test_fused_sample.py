@@ -180,6 +180,13 @@ def test_members_are_combined_by_each_rows_weights():
     np.testing.assert_allclose(logprob, expected, atol=1e-5)
 
 
+def test_mixing_is_the_weighted_sum():
+    logits = jax.random.normal(jax.random.key(0), (3, 2, 9))
+    weights = jax.random.normal(jax.random.key(1), (2, 3))
+    expected = jnp.einsum("bm,mbv->bv", weights, logits)
+    np.testing.assert_allclose(reference.mix(weights, logits), expected, atol=1e-5)
+
+
 def test_a_penalty_is_refused():
     filters = Filters(True, False, False, False, True)
     with pytest.raises(ValueError, match="penalty"):
@@ -190,10 +197,8 @@ def test_a_penalty_is_refused():
     "fields",
     [
         {},
-        {"top_k": 30},
         {"top_p": 0.95},
         {"top_k": 40, "top_p": 0.9, "min_p": 0.02},
-        {"min_p": 0.1},
     ],
 )
 def test_the_kernel_draws_what_the_reference_draws_from_the_whole_vocabulary(fields):

@@ -37,7 +37,7 @@ def test_equal_shares_need_no_rows():
 
 
 @pytest.mark.parametrize("kernel", [pallas.low_rank_cuda, pallas.low_rank_tpu])
-@pytest.mark.parametrize(("wide", "rank", "out"), [(300, 6, 520), (64, 16, 512), (17, 1, 3)])
+@pytest.mark.parametrize(("wide", "rank", "out"), [(300, 6, 520), (17, 1, 3)])
 def test_kernels_agree_with_the_reference(kernel, wide, rank, out):
     x, a, b = factors(1, wide, rank, out)
     found = kernel(x, a, b, ROWS, interpret=True)

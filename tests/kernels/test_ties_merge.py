@@ -77,9 +77,9 @@ def test_an_unknown_election_is_refused():
         ties_merge(jnp.ones((2, 4)), jnp.ones(2), 0.5, elect="median")
 
 
-@pytest.mark.parametrize(("size", "density"), [(100, 0.3), (9000, 0.5), (4096, 1.0)])
-@pytest.mark.parametrize("by_count", [False, True])
-def test_the_kernel_agrees_with_the_reference(size, density, by_count):
+@pytest.mark.parametrize(("size", "density"), [(9000, 0.3), (4096, 1.0)])
+def test_the_kernel_agrees_with_the_reference(size, density):
+    by_count = density < 1
     deltas = jax.random.normal(jax.random.key(size), (3, size))
     weights, kept = jnp.array([0.2, 1.0, 0.5]), int(density * size)
     found = pallas.ties(deltas, weights, kept, by_count, True, interpret=True)
