@@ -15,8 +15,7 @@ _SERVICE = (
     r"|encourage|endorse|recommend|tell|spread|do|browse|search|open|access|play|hear|see|read"
     r"|store|remember|recall|retain|recogni[sz]e|speculate|predict|guess|diagnose|facilitate|touch"
     r"|feel|taste|smell|eat|sleep|consume|dream|breathe|drink|live|age|work that way|intend"
-    r"|plan to|wish to|want to"
-    r"|exist|own|wear|get|go)"
+    r"|plan to|wish to|want to|exist|own|wear|get|go)"
 )
 _SOFTWARE = (
     r"(?:ai|artificial intelligence|(?:large )?language model|model|chatbot|bot|virtual assistant"
@@ -25,8 +24,7 @@ _SOFTWARE = (
 # "I can't wait" and its kin are no refusals.
 _IDIOM = (
     r"(?: (?:wait|stress|go wrong|beat|help (?:but|\w+ing)|believe|imagine|get enough|recommend"
-    r"|emphasi|thank"
-    r"|resist|lie|complain|remember a time)\b)"
+    r"|emphasi|thank|resist|lie|complain|remember a time)\b)"
 )
 _ASKED = (
     r"(?:clarify|specify|provide|share|tell me|give me|elaborate|confirm|let me know (?:which"
@@ -55,22 +53,19 @@ SPEAKER = (
     r"| trained)*"
     rf"(?: as| by| to be)? (?:an? |only |just |pure )?(?:\w+ )?(?:text|code|{_SOFTWARE})\b",
     r" (?:was|were) (?:not|never) born\b",
-    r" have no (?:real-time |live |own )?(?:data|stomach|hands?|camera|mouth|nose|ears|home"
-    r"|parents"
+    r" have no (?:real-time |live |own )?(?:data|stomach|hands?|camera|mouth|nose|ears|home|parents"
     r"|childhood|family|birthday|age|gender|heart|tongue|idea|clue|basis)\b",
     r"(?:'d| would) (?:like|prefer|have) to (?:decline|pass|refuse|refrain)\b",
     r" (?:wasn't|was not|weren't|were not) able to\b",
     r" only (?:understand|process|work|see|read|handle|know|respond|speak|deal)\b",
-    r" (?:do not|don't) \w+ [^.!?]{0,60}\b(?:the way|like|as) (?:people|humans|you"
-    r"|a person)\b",
+    r" (?:do not|don't) \w+ [^.!?]{0,60}\b(?:the way|like|as) (?:people|humans|you|a person)\b",
     r"(?:'ll| will|'d| would)(?: rather)? (?:skip|leave (?:out|it)|stop here|not)\b",
     r" can (?:only )?(?:offer|give|suggest|write|share) [^.!?]{0,60}\binstead\b",
     r"(?:'d| would|'ll| will)? (?:stay|keep|steer) (?:out of|clear|away)\b",
     r" (?:do not|don't) (?:feel|think it's|consider it|find it)\b(?! (?:good|hungry))",
     r" lack\b",
     rf" {_ADVERB}{_NOT}\b(?!{_IDIOM})",
-    rf"(?:'m| am| are|'re) {_ADVERB}(?:unable|not able|not allowed|not permitted"
-    rf"|not comfortable"
+    rf"(?:'m| am| are|'re) {_ADVERB}(?:unable|not able|not allowed|not permitted|not comfortable"
     r"|not willing|not going to|not equipped|not capable|not designed|not programmed|not sure"
     r"|not certain|not aware|unaware|unsure|uncertain|unfamiliar|not familiar|incapable)\b",
     rf"(?:'d| would| will|'ll| must| have to| need to|'ve to| should)? {_ADVERB}"
@@ -80,8 +75,7 @@ SPEAKER = (
     rf"|feel comfortable|eat"
     r"|sleep|hold|support|condone|see any|see a|see the|think it|think that|understand|follow)\b"
     r"(?! (?:to (?!answer|say|offer|share)|about you|any regrets|much time|a favou?rite))",
-    r" (?:have no|lack|haven't got) (?:\w+ )?(?:\w+ )?(?:access|body|bodies|feeling"
-    r"|feelings|way"
+    r" (?:have no|lack|haven't got) (?:\w+ )?(?:\w+ )?(?:access|body|bodies|feeling|feelings|way"
     r"|information|ability|abilities|knowledge|record|records|data|opinion|opinions|emotions|means"
     r"|experience|experiences|senses|details|preference|preferences|physical|personal|eyes"
     r"|memory)\b",
@@ -97,8 +91,7 @@ FIRST = (
     r"\bso no[.!]?$|\b(?:look|ask|try|turn|search) elsewhere\b|\bleave (?:this|that|it) alone\b",
     r"\b(?:advise|recommend|caution|warn|urge you) against\b|\b(?:break|violat|bend)\w* my \w+\b",
     r"\bmy (?:\w+ )?(?:guidelines?|polic(?:y|ies)|rules?|principles|programming|values|design"
-    r"|creators)"
-    r" (?:do not|don't|does not|doesn't|prevent|forbid|prohibit|rule|will not|won't)",
+    r"|creators) (?:do not|don't|does not|doesn't|prevent|forbid|prohibit|rule|will not|won't)",
     r"\bagainst (?:\w+ )?(?:policy|policies|guidelines|rules)\b|\b(?:isn't|is not|not) supported\b",
     r"\bas of my (?:last|latest|most recent|knowledge|training)\b",
     # "This isn't something I can do" and its kin.
@@ -114,8 +107,7 @@ FIRST = (
     r"\b(?:beyond|outside)(?: of)? (?:what i|my|the scope)\b|\bagainst my\b|\bnot something i\b",
     # The speaker is a model.
     r"\b(?:as|being|i'm|i am|since i'm|just) an? (?:\w+ )?(?:ai|artificial intelligence"
-    r"|language model"
-    r"|large language model|chatbot|bot|virtual assistant|computer program|machine"
+    r"|language model|large language model|chatbot|bot|virtual assistant|computer program|machine"
     r"|digital assistant)\b",
     r"\bas (?:an? )?(?:text-based|machine|digital|virtual|llm|conversational)\b",
     # Asking back.
@@ -127,14 +119,11 @@ FIRST = (
     r"|like what|such as)(?: (?:one|ones|exactly|of them|kind|part|version|year|day|city"
     r"|country))?\?$",
     r"\bwho(?:se)?(?: is| are|'s) (?:'?(?:it|he|she|they|this|that)'?|[\"']?(?:he|she"
-    r"|they))\b[^.!]{0,40}"
-    r"\bin (?:this|your|the)\b",
+    r"|they))\b[^.!]{0,40}\bin (?:this|your|the)\b",
     r"\b(?:didn't|did not|doesn't|does not|hasn't|has not|haven't"
-    r"|don't) (?:seem to )?(?:come through"
-    r"|arrive|load|go through|upload|appear)\b",
+    r"|don't) (?:seem to )?(?:come through|arrive|load|go through|upload|appear)\b",
     r"^(?:please )?(?:first )?(?:tell me|send me|show me|paste|upload|attach|name) (?:a bit "
-    r"|a little"
-    r"|me )?(?:more|which|what|where|who|your|the (?:text|file|link|image|name))\b",
+    r"|a little|me )?(?:more|which|what|where|who|your|the (?:text|file|link|image|name))\b",
     r"\bplease (?:re-?send|send|show|type|enter|name|pass) (?:me |in |us |over )?(?:the|your|a"
     r"|that|it)\b",
     r"\b(?:doesn't|does not|didn't|did not|won't) (?:work|open|load|display|show up) for me\b",
@@ -150,27 +139,23 @@ FIRST = (
     r"\b(?:message|question|request|sentence|text|prompt) (?:ends|stops|breaks off|was cut"
     r"|got cut)\b",
     r"^(?:a (?:bit|little) )?(?:more|further|additional|some) (?:information|context|details?"
-    r"|specifics"
-    r"|background)(?:,? please)?[.!?]*$",
+    r"|specifics|background)(?:,? please)?[.!?]*$",
     r"\b(?:query|question|request|message|prompt) lacks\b|^(?:please )?(?:elaborate|specify"
     r"|clarify)\b",
     r"\b(?:two|several|multiple|many|different|various) (?:possible )?(?:readings|interpretations"
     r"|meanings|ways to (?:read|interpret))\b|\bmore than one (?:way|person|thing|meaning)\b",
     r"\b(?:without|unless|until|absent) (?:knowing|you |seeing|(?:more|further) |that "
-    r"|the (?:text|file"
-    r"|details?))",
+    r"|the (?:text|file|details?))",
     rf"\b(?:could|can|would|will) you (?:please |kindly |perhaps |maybe |first )?(?:{_ASKED})",
     rf"\bplease (?:first |kindly )?(?:{_ASKED})",
     r"(?<!\byou )(?<!\byou may )(?<!\byou might )(?<!\bthey )\bneeds? (?:to know|to see"
-    r"|a bit more|a little more|some more|more|further|additional"
-    r"|the (?:text|full"
+    r"|a bit more|a little more|some more|more|further|additional|the (?:text|full"
     r"|passage|document|article|file|image|name))\b",
     r"\b(?:more|further|additional) (?:information|context|details?|specifics|background) "
     r"(?:(?:is|are|would be) (?:needed|required|necessary|missing|helpful|useful)|would help"
     r"|please|about|so)\b",
     r"\byou (?:haven't|have not|didn't|did not|forgot to|don't) (?:include|provide|specif"
-    r"|mention|share"
-    r"|g[ia]ve|sa(?:y|id)|attach|paste|tell|told|upload|supply|supplied|state)",
+    r"|mention|share|g[ia]ve|sa(?:y|id)|attach|paste|tell|told|upload|supply|supplied|state)",
     r"\b(?:do|did|would|are|were) you (?:mean|refer|have in mind|talking|asking|looking for"
     r"|thinking of|prefer|interested|working with|using)\b[^.!]{0,200}\?",
     r"^(?:[^?.!]{0,40}[,:-] ?)?(?:which|what|who|whose|where|when|how) [^?.!]{0,120}"
@@ -184,8 +169,7 @@ FIRST = (
     # The request is not clear or lacks something.
     r"\b(?:it|this|that|which|who|what|question|request|prompt|context|passage|wording|reference)"
     r"(?:'s| is| are|'re| seems| appears|) (?:a bit |somewhat |rather |too |quite |not entirely "
-    r"|very )?"
-    r"(?:unclear|ambiguous|vague|not clear|unspecified|incomplete|underspecified|confusing"
+    r"|very )?(?:unclear|ambiguous|vague|not clear|unspecified|incomplete|underspecified|confusing"
     r"|missing)\b",
     r"\b(?:question|request|prompt|message) (?:leaves out|lacks|omits|is missing|does not"
     r"|doesn't|cannot"
@@ -199,8 +183,7 @@ FIRST = (
     r"\b(?:is|are|was|were|seems?|appears?|isn't|wasn't|weren't|aren't|not|no \w{1,20})(?: to be)? "
     r"(?:missing|included|attached|specified|cut off|truncated)\b|\bwould you mind\b",
     r"\b(?:see|find|received?|got|have|there is|there was) no (?:text|passage|document|article"
-    r"|file|image"
-    r"|attachment|link|list|question|data)\b",
+    r"|file|image|attachment|link|list|question|data)\b",
 )
 OPEN = (
     r"\b(?:may|might|will|can|could) never (?:be )?(?:know|learn|find out|tell|known)\b"
@@ -208,10 +191,8 @@ OPEN = (
     r"\b(?:stays?|remains?) an? (?:secret|mystery|riddle|puzzle|matter of)\b|\b(?:split"
     r"|divided) on\b",
     r"\b(?:nobody|no one|no-one) has (?:yet |ever |so far )?(?:figured|found|worked|solved|proven"
-    r"|shown"
-    r"|determined|answered|seen|measured)\b",
-    r"\bfound (?:nothing"
-    r"|no (?:\w+ )?(?:record|evidence|source|information|trace|mention|sign))",
+    r"|shown|determined|answered|seen|measured)\b",
+    r"\bfound (?:nothing|no (?:\w+ )?(?:record|evidence|source|information|trace|mention|sign))",
     r"\bopen (?:question|problem|debate|matter|issue)\b|\b(?:is|are"
     r"|remains?) (?:\w+ )?controversial\b",
     r"\blost to (?:history|time)\b",
@@ -222,32 +203,24 @@ OPEN = (
     r"(?: being| alive| on earth)? (?:can|could|knows?|has)\b",
     r"\b(?:scientists|experts|researchers|historians|philosophers|scholars|doctors|astronomers"
     r"|physicists|economists|we) (?:have(?: not|n't)|still have(?: not|n't)|are (?:still )?(?:not"
-    r"|un|"
-    r"debating|arguing|looking|searching|trying|working))",
+    r"|un|debating|arguing|looking|searching|trying|working))",
     r"\b(?:still|being|actively|hotly|widely|currently) (?:debated|disputed|contested"
-    r"|under (?:debate"
-    r"|investigation|discussion)|an open|studied|investigated|argued)\b",
+    r"|under (?:debate|investigation|discussion)|an open|studied|investigated|argued)\b",
     r"\b(?:isn't|is not|aren't|are not|not be|never be) (?:\w+ )?(?:possible|knowable|predictable"
     r"|certain|settled|decided|agreed|determined|resolved)\b",
     r"\b(?:science|research|history|evidence|literature|data) (?:has no|has not|hasn't|does not"
-    r"|doesn't"
-    r"|offers no|gives no|cannot|can't)\b",
+    r"|doesn't|offers no|gives no|cannot|can't)\b",
     # Nobody can know, or nothing is known.
     r"\b(?:nobody|no one|no-one|none of us|we) (?:really |yet |currently |truly |can(?:'t|not)? "
-    r"|could "
-    r"|can ever |do(?:n't| not) )?(?:\w+ )?(?:knows?|say|tell|predict|certain|sure|determine"
+    r"|could |can ever |do(?:n't| not) )?(?:\w+ )?(?:knows?|say|tell|predict|certain|sure|determine"
     r"|foresee)\b",
     r"\b(?:scientists|experts|researchers|historians|philosophers|scholars) (?:still )?(?:do not"
-    r"|don't"
-    r"|cannot|can't|disagree|debate|are divided|are unsure)\b|\bnothing (?:is|was) known\b",
+    r"|don't|cannot|can't|disagree|debate|are divided|are unsure)\b|\bnothing (?:is|was) known\b",
     r"\b(?:i|we|you|one|anyone|people|experts|scientists|historians|researchers) (?:can"
-    r"|could) only (?:guess"
-    r"|speculate)\b|\bbe (?:invented|made up|speculation"
-    r"|fabricated)\b",
+    r"|could) only (?:guess|speculate)\b|\bbe (?:invented|made up|speculation|fabricated)\b",
     r"\b(?:anyone|anybody|everyone)'s guess\b|\bwould be (?:a |pure |mere )?(?:guess|speculat)",
     r"\b(?:it|this|that|which|answer|question|issue|matter|outcome|truth|number|future|cause"
-    r"|reason)"
-    r"(?:'s| is| are| remains?| has been| stays?) (?:still |currently |yet |largely "
+    r"|reason)(?:'s| is| are| remains?| has been| stays?) (?:still |currently |yet |largely "
     r"|simply |not yet "
     r"|as yet |inherently |an? )?(?:open|unknown|unclear|uncertain|undetermined|unanswer|not known"
     r"|unsolved|unsettled|unresolved|unpredictable|mystery(?! (?:novel|story|book|film|series"
@@ -258,13 +231,11 @@ OPEN = (
     r"|confirmed|recorded|published|possible for me|possible to)\b|\bunavailable\b",
     r"\b(?:cannot|can't|could not|couldn't) (?:currently |yet |really |ever |reliably |simply )?be "
     r"(?:\w+ )?(?:answer|determin|know|verif|confirm|predict|establish|said|given|settled|prove"
-    r"|shown"
-    r"|fulfil|done|provid|ascertain|estimat|specif|complet|carried)",
+    r"|shown|fulfil|done|provid|ascertain|estimat|specif|complet|carried)",
     r"(?<!\bwas )(?<!\bwere )\b(?:impossible|not possible|no way|hard|difficult) (?:for (?:me"
     r"|anyone|us) )?(?:to|of) "
     r"(?:\w+ )?(?:know|say|tell|predict|determin|answer|verif|be certain|estimat|summari|comply"
-    r"|give"
-    r"|provid|confirm|guess|pin|finding out|identify|speak)",
+    r"|give|provid|confirm|guess|pin|finding out|identify|speak)",
     r"\bthere(?:'s| is| are|'re) (?:currently |still |simply |really )?no (?:definitive|reliable"
     r"|known"
     r"|clear|way|single|scientific|universal|objective|consensus|evidence|record|information|data"
@@ -276,11 +247,9 @@ PREMISE = (
     r"|doesn't)"
     r" (?:actually |really |ever )?(?:happen|exist|occur|take place|took place|happened|existed)",
     r"\byou (?:may|might|could|must|seem to|appear to) (?:be thinking of|have (?:meant|confused"
-    r"|mixed"
-    r"|misread)|be (?:confus|mix|mistak|referring))",
+    r"|mixed|misread)|be (?:confus|mix|mistak|referring))",
     r"\b(?:you (?:describe|mention|name|refer to)|this|that|it|which) (?:is|are"
-    r"|was) (?:\w+ )?(?:fictional"
-    r"|fictitious|imaginary|made[- ]up|a hoax)\b",
+    r"|was) (?:\w+ )?(?:fictional|fictitious|imaginary|made[- ]up|a hoax)\b",
     r"\b(?:must|should|want to|need to|have to) (?:clarify|correct|point out|note that)\b",
     r"\b(?:seems|appears|may|might) to be (?:a |some )?(?:misunderstanding|confusion|mistake)\b",
     r"\bmisunderstanding:",
@@ -317,8 +286,7 @@ HARM = (
     r"^[^.!?,;]{0,80}\b(?:isn't|is not|aren't|are not|is never|are never) (?:ok|okay|acceptable"
     r"|appropriate|right|funny|harmless)[.!]*$",
     r"\b(?:a|another|some) (?:different|kinder|other|safer|better|lighter)? ?(?:topic"
-    r"|subject) (?:instead"
-    r"|then)?[.!]*$",
+    r"|subject) (?:instead|then)?[.!]*$",
     r"\bcall (?:a|the|your|for) (?:\w+ ){0,2}(?:line|hotline|services|help|police|centre|center)\b",
     r"\b(?:information|data|details?|records?|content|address|number|file) (?:\w+ ){0,4}(?:is|are)"
     r" (?:\w+ )?(?:confidential|private|secret|sensitive|classified|protected|restricted)\b",
@@ -341,8 +309,7 @@ HARM = (
     r"|text|behaviou?r|a))*(?:'s)? ?(?:would|could|may|might|can|is|are|seems|sounds|appears"
     r"|promotes?"
     r"|contains?|perpetuates?|encourages?|spreads?|relies|rests|reinforces?|involves?|plays"
-    r"|targets?"
-    r"|reflects?|violates?|asks|risks)\b[^.!?:]{0,80}\b(?:unethical|racist|derogatory"
+    r"|targets?|reflects?|violates?|asks|risks)\b[^.!?:]{0,80}\b(?:unethical|racist|derogatory"
     r"|discriminat\w+"
     r"|stereotyp\w+|prejudic\w+|illegal|harmful|offensive|hateful|inappropriate|dangerous|immoral"
     r"|bias(?:ed)?|misinformation|sexist|defamatory|privacy|hate)\b",
