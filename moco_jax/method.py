@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from moco_jax.decoding.types import Response
+from moco_jax.models.memory import INT8
 from moco_jax.pool import MemberInfo, shared_vocabulary
 from moco_jax.system import Context, System
 from moco_jax.tasks import Score, Split
@@ -34,8 +35,8 @@ class Needs:
     same_vocabulary: bool = False
     kinds: tuple[str, ...] = ()
 
-    def check(self, method: str, members: Sequence[MemberInfo], kind: str) -> None:
-        """Raises NeedsError naming the member (or task kind) that breaks a need, and why."""
+    def check(self, method: str, members: Sequence[MemberInfo], kind: str, dtype: str = "") -> None:
+        """Raises NeedsError naming the member, task kind or dtype that breaks a need, and why."""
         if len(members) < self.members:
             raise NeedsError(
                 f"{method} needs at least {self.members} members; the pool has {len(members)}. "
@@ -49,6 +50,11 @@ class Needs:
         if self.kinds and kind not in self.kinds:
             raise NeedsError(
                 f"{method} serves tasks of kind {', '.join(self.kinds)}; this one is {kind}"
+            )
+        if self.same_architecture and dtype == INT8:
+            raise NeedsError(
+                f"{method} combines weights, and int8 weights are rounded to 255 steps per "
+                "channel; run it with --dtype=float32, bfloat16 or float16"
             )
         if self.same_architecture:
             _check_architecture(method, members)

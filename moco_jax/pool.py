@@ -21,7 +21,14 @@ from moco_jax.models import tokenizer as words
 from moco_jax.models.checkpoint import Checkpoint, load_checkpoint, open_checkpoint, save_checkpoint
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.encoder import EncoderConfig
+from moco_jax.models.memory import INT8
 from moco_jax.models.packing import turn_kernels
+from moco_jax.models.quantize import (
+    is_quantized,
+    load_quantized,
+    quantize,
+    refuse_quantized,
+)
 from moco_jax.tiny.registry import PREFIX, tiny_pool_path
 
 PyTree = Any
@@ -140,6 +147,13 @@ class Member:
         return turn_kernels(self.params)
 
     @property
+    def dtype(self) -> str:
+        """Name of its weights' type; "int8" where linear layers are rounded to it."""
+        held = self.weights
+        params = held.population.params if isinstance(held, Variant) else held
+        return INT8 if is_quantized(params) else str(jax.tree.leaves(params)[0].dtype)
+
+    @property
     def name(self) -> str:
         """What the user called it."""
         return self.info.name
@@ -171,11 +185,22 @@ class Member:
 
     @classmethod
     def load(cls, info: MemberInfo, dtype: Any = None) -> "Member":
-        """Reads the weights; None takes float32 on CPU and bfloat16 on accelerators."""
-        dtype = default_dtype() if dtype is None else jnp.dtype(dtype)
-        params = load_checkpoint(info.path, dtype).params
+        """Reads the weights.
+
+        Args:
+            info: whose.
+            dtype: None takes float32 on CPU and bfloat16 on accelerators; "int8" rounds the
+                kernels of linear layers, an adapter merged in before, and leaves the rest so.
+        """
+        small = str(dtype) == INT8
+        dtype = default_dtype() if small or dtype is None else jnp.dtype(dtype)
+        if small and not info.adapter:
+            params = load_quantized(info.path, dtype)
+        else:
+            params = load_checkpoint(info.path, dtype).params
         if info.adapter:
             params = lora.merge_adapter(params, lora.load_adapter(info.adapter))
+            params = quantize(params) if small else params
         text_rules = words.tokenizer_fingerprint(info.tokenizer)
         return cls(info, params, fingerprint(params, info.config, text_rules))
 
@@ -186,14 +211,24 @@ class Member:
             name: how to call it.
             params: its weights, or its place in a population.
             recipe: names everything that made them; becomes part of the identity.
+
+        Raises:
+            ValueError: the weights are int8.
         """
+        if not isinstance(params, Variant):
+            refuse_quantized(params, f"{name}, made from weights,")
         identity = hashlib.sha256(f"{self.identity} {recipe}".encode()).hexdigest()
         info = dataclasses.replace(self.info, name=name, adapter=None)
         return Member(info, params, identity)
 
     def save(self, directory: pathlib.Path) -> None:
-        """Writes a directory that `transformers` and `inspect` load."""
+        """Writes a directory that `transformers` and `inspect` load.
+
+        Raises:
+            ValueError: the weights are int8.
+        """
         info = self.info
+        refuse_quantized(self.params, f"saving {self.name} as a checkpoint")
         save_checkpoint(
             directory,
             Checkpoint(info.config, self.params, info.raw_config, "", info.generation_config),

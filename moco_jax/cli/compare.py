@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags, logging
 
-from moco_jax.cli import environment, settings
+from moco_jax.cli import dry_run, environment, settings
 from moco_jax.cli.commands import Command, Parsed
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def _define(values: flags.FlagValues) -> None:
     ].help = "sampling as NAME=VALUE, a method's own setting as METHOD.NAME=VALUE; may be repeated"
     define_format(values)
     define_html(values)
+    dry_run.define(values)
     environment.define(values)
 
 
@@ -76,6 +77,9 @@ def _run(parsed: Parsed, words: Sequence[str]) -> int:
     given = _by_method(_expanded(asked), settings.parse_settings(own), record, config)
     methods, missing = _made(given, tolerant=asked == ["all"])
     environment.configure_jax(parsed[environment.COMPILATION_CACHE])
+    if parsed[dry_run.DRY_RUN]:
+        print(dry_run.show(parsed, config, methods, tasks, seeds))
+        return 0
     _say(
         f"moco: {_count(methods, 'method')}, {_count(tasks, 'task')}, {_count(seeds, 'seed')} with "
         f"{' + '.join(config.models)}, on {environment.devices()}, into {config.out}"
@@ -175,6 +179,7 @@ def _compare(
         batch_size=config.batch_size,
         ratio=config.ratio,
         dtype=config.dtype,
+        offload=config.offload,
         data_dir=config.data_dir,
         judges={role: name for role in settings.JUDGES if (name := getattr(config, role))},
         allow_weak_sandbox=config.allow_weak_sandbox,

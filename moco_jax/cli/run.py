@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from moco_jax.cli import environment, settings
+from moco_jax.cli import dry_run, environment, settings
 from moco_jax.cli.commands import Command, Parsed
 
 
@@ -39,6 +39,7 @@ def _define(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     flags.DEFINE_alias("log_dir", "reference_log", flag_values=values)
+    dry_run.define(values)
     environment.define(values)
 
 
@@ -51,6 +52,12 @@ def _run(parsed: Parsed, words: Sequence[str]) -> int:
     given = parsed.given(("seed", "name", "prompt_template"))
     config = settings.make_config(parsed, record, given | settings.parse_settings(parsed["set"]))
     environment.configure_jax(parsed[environment.COMPILATION_CACHE])
+    if parsed[dry_run.DRY_RUN]:
+        from moco_jax.runs.naming import make_method
+
+        method = make_method(config.method, dict(config.hyperparameters))
+        print(dry_run.show(parsed, config, [method], [config.task], [config.seed]))
+        return 0
     from moco_jax.analysis.tables import printable
     from moco_jax.runs.reference_log import write_reference_log
     from moco_jax.runs.runner import run_config
@@ -80,6 +87,7 @@ COMMAND = Command(
         "moco run --method=logit_logit_fusion --task=tiny_mix "
         "--models=tiny:math,tiny:words,tiny:facts",
         "moco run --config=settings.json --seed=7 --set samples=8",
+        "moco run --config=settings.json --batch_size=auto --dry_run",
     ),
     define=_define,
     run=_run,

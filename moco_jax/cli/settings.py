@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 VERBOSE, DEBUG = "verbose", "debug"
 REQUIRED = ("method", "task", "models")
 JUDGES = ("reward_model", "verifier", "embedding_model")
-FIELDS = ("models", "out", "allow_weak_sandbox", *JUDGES)
+FIELDS = ("models", "out", "allow_weak_sandbox", "offload", *JUDGES)
 FLAT = ("max_new_tokens", "temperature", "top_p", "batch_size", "ratio", "data_dir", "dtype")
 """Flags that have the names of settings; `RunConfig.with_settings` knows where they belong."""
 
@@ -43,8 +43,9 @@ def define_decoding(values: flags.FlagValues) -> None:
     texts = {
         "out": "folder of run directories and of the store they share",
         "data_dir": "folder of TASK.json files",
-        "dtype": "of the weights: float32, bfloat16, float16 (default: float32 on CPU, else "
+        "dtype": "of the weights: float32, bfloat16, float16, int8 (default: float32 on CPU, else "
         "bfloat16)",
+        "batch_size": "rows decoded together, or auto: as many as fit into memory",
         "reward_model": "judges reward_model and text_generation tasks (default: the papers')",
         "verifier": "judges general_verifier tasks (default: the papers')",
         "embedding_model": "judges generation_diversity tasks (default: the papers')",
@@ -53,7 +54,6 @@ def define_decoding(values: flags.FlagValues) -> None:
         "max_new_tokens": (flags.DEFINE_integer, "longest answer, in tokens"),
         "temperature": (flags.DEFINE_float, "0 always takes the most likely token"),
         "top_p": (flags.DEFINE_float, "share of probability to draw from"),
-        "batch_size": (flags.DEFINE_integer, "rows decoded together"),
         "ratio": (flags.DEFINE_float, "share of both splits to keep, from the front"),
     }
     flags.DEFINE_multi_string(
@@ -68,6 +68,12 @@ def define_decoding(values: flags.FlagValues) -> None:
         False,
         "run programs that models wrote even where the system gives no namespaces; they can then "
         "read and write what you can (docs/sandbox.md)",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "offload",
+        False,
+        "keep members that are idle in host memory, for pools that are larger than the device's",
         flag_values=values,
     )
     for name, (define, text) in numbers.items():
@@ -108,7 +114,10 @@ def make_config(
             f"{' and '.join(missing)} {verb} missing; give {them} here or in --config=FILE"
         )
     config = RunConfig.from_record(asked)
-    return config.with_settings({**parsed.given(FLAT), **settings})
+    flat = parsed.given(FLAT)
+    if str(flat.get("batch_size")).isdecimal():
+        flat["batch_size"] = int(flat["batch_size"])
+    return config.with_settings({**flat, **settings})
 
 
 def read_config(path: str | None) -> dict[str, Any]:

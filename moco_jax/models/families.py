@@ -153,6 +153,11 @@ def tensor_table(config: "ModelConfig") -> tuple[TensorSpec, ...]:
     return tuple(TensorSpec(path, shape, disk_name(path)) for path, shape in leaves)
 
 
+def is_linear(spec: TensorSpec) -> bool:
+    """Whether a tensor is the kernel of a layer's linear map; the output layer is none."""
+    return spec.path[-1] == "kernel" and spec.path[0] not in ("lm_head", "score")
+
+
 def disk_name(path: Path) -> str:
     """The Hugging Face name of the leaf at `path`."""
     *modules, leaf = path

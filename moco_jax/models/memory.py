@@ -10,16 +10,14 @@ import math
 import jax.numpy as jnp
 
 from moco_jax.models.config import ModelConfig
-from moco_jax.models.families import TensorSpec, tensor_table
+from moco_jax.models.families import is_linear, tensor_table
 from moco_jax.models.packing import WIDE
 
 INT8 = "int8"
 CPU = "cpu"
 
-SAMPLED_COPIES = 2
-"""Arrays of one step's logits that drawing a token holds at once (measured on XLA:CPU)."""
 SCORE_COPIES = 3
-"""Arrays of attention scores that reading a block of a prompt holds at once, likewise."""
+"""Arrays of attention scores that reading a block of a prompt holds at once, on XLA:CPU."""
 SPREAD = 3
 """Arrays of a block's hidden states, and of its inner states, held at once, likewise."""
 
@@ -79,7 +77,6 @@ class Load:
         slots: of the cache, per row.
         block: most prompt tokens per row in one prefill call.
         block_rows: rows of a prefill call.
-        sampled: tokens are drawn, not just the most likely taken.
         sets: parameter sets in a stack of full weights.
     """
 
@@ -88,7 +85,6 @@ class Load:
     slots: int
     block: int = 1
     block_rows: int = 1
-    sampled: bool = False
     sets: int = 1
 
 
@@ -116,11 +112,6 @@ def weight_bytes(config: ModelConfig, dtype: str, hardware: Hardware | None = No
         else:
             total += size * other
     return total // hardware.tensor
-
-
-def is_linear(spec: TensorSpec) -> bool:
-    """Whether a tensor is the kernel of a linear layer; the heads are none."""
-    return spec.path[-1] == "kernel" and spec.path[0] not in ("lm_head", "score")
 
 
 def turned_bytes(config: ModelConfig, dtype: str, rows: int, hardware: Hardware) -> int:
@@ -152,10 +143,10 @@ def cache_bytes(config: ModelConfig, rows: int, slots: int, dtype: str, hardware
 
 
 def step_bytes(load: Load) -> int:
-    """Bytes that one decode step works with: every member's logits, and the draw."""
+    """Bytes that one decode step works with: every member's logits, and what they become."""
     vocab = max(config.vocab_size for config in load.configs)
     groups = len(load.configs)
-    copies = (1 if groups == 1 else 2 * groups) + (SAMPLED_COPIES if load.sampled else 0)
+    copies = 1 if groups == 1 else 2 * groups
     inner = max(
         SPREAD * (config.hidden_size + config.intermediate_size) + config.num_heads * load.slots
         for config in load.configs

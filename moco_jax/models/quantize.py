@@ -9,11 +9,36 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from moco_jax.models.checkpoint import open_checkpoint
+from moco_jax.models.checkpoint_files import PathLike
+from moco_jax.models.decoder import set_leaf
+from moco_jax.models.families import is_linear, tensor_table
+
 Params = dict[str, Any]
 
 LEVELS = 127
 KERNEL, SCALE = "kernel_int8", "kernel_scale"
 _KEPT = ("lm_head", "score")
+
+
+def load_quantized(path_or_hub_id: PathLike, dtype: Any) -> Params:
+    """A checkpoint's params in int8, read and rounded one tensor at a time.
+
+    Args:
+        path_or_hub_id: as of `load_checkpoint`.
+        dtype: of all that is not rounded.
+    """
+    reader = open_checkpoint(path_or_hub_id)
+    params: Params = {}
+    for spec in tensor_table(reader.config):
+        leaf = jax.device_put(reader.read(spec.path, dtype))
+        if is_linear(spec):
+            small, scale = quantize_kernel(leaf)
+            set_leaf(params, (*spec.path[:-1], KERNEL), small.block_until_ready())
+            set_leaf(params, (*spec.path[:-1], SCALE), scale)
+        else:
+            set_leaf(params, spec.path, leaf.block_until_ready())
+    return params
 
 
 def quantize(params: Params) -> Params:

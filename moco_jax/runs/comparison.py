@@ -5,7 +5,7 @@ import itertools
 import math
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from absl import logging
 
@@ -18,6 +18,7 @@ from moco_jax.runs.execution import execute
 from moco_jax.runs.judges import AnyJudge, JudgeModels, make_judges, names_of
 from moco_jax.runs.members import Members
 from moco_jax.runs.naming import AnyMethod, AnyPool
+from moco_jax.runs.planning.settle import settle
 from moco_jax.runs.processes import store_of
 from moco_jax.runs.result import RunResult
 from moco_jax.tasks import Task
@@ -101,9 +102,10 @@ def compare(
     *,
     sampling: Sampling | None = None,
     out: str | pathlib.Path = RunConfig.out,
-    batch_size: int = RunConfig.batch_size,
+    batch_size: int | Literal["auto"] = RunConfig.batch_size,
     ratio: float = RunConfig.ratio,
     dtype: str | None = None,
+    offload: bool = False,
     data_dir: str | None = None,
     judges: Mapping[str, AnyJudge] | None = None,
     allow_weak_sandbox: bool = False,
@@ -121,9 +123,10 @@ def compare(
         seeds: one run each.
         sampling: how answers are drawn.
         out: folder of the run directories and of the store.
-        batch_size: rows decoded together.
+        batch_size: rows decoded together; "auto" takes what fits all of the runs.
         ratio: share of both splits to keep.
         dtype: of the weights.
+        offload: keep idle members in host memory.
         data_dir: folder of `<task>.json` files.
         judges: models that judge answers, by role; see `run`.
         allow_weak_sandbox: run programs that models wrote even without namespaces.
@@ -144,6 +147,7 @@ def compare(
         ratio=ratio,
         batch_size=batch_size,
         dtype=dtype,
+        offload=offload,
         data_dir=data_dir,
         allow_weak_sandbox=allow_weak_sandbox,
         **names_of(judges),
@@ -151,6 +155,7 @@ def compare(
     rows = []
     made = [naming.make_method(method, {}) for method in methods]
     loaded = [naming.make_task(task, base) for task in tasks]
+    base = settle(base, list(itertools.product(made, loaded)), members)
     models = make_judges({task.kind for task in loaded}, base, judges)
     with store_of(out) as kept:
         for (named, task), method in itertools.product(zip(tasks, loaded, strict=True), made):

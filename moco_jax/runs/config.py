@@ -4,13 +4,14 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from moco_jax.decoding.types import Sampling
 from moco_jax.runs import words
 from moco_jax.tasks.judging import ROLES
 
-DTYPES = ("float32", "bfloat16", "float16")
+DTYPES = ("float32", "bfloat16", "float16", "int8")
+AUTO = "auto"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +26,11 @@ class RunConfig:
         out: folder of run directories and of the store they share.
         sampling: how answers are drawn.
         ratio: share of both splits to keep, from the front.
-        batch_size: rows decoded together (the decode width).
-        dtype: of the weights; None takes float32 on CPU and bfloat16 on accelerators.
+        batch_size: rows decoded together (the decode width); "auto" is replaced by the most that a
+            plan of the run fits into memory.
+        dtype: of the weights; None takes float32 on CPU and bfloat16 on accelerators; "int8"
+            rounds the kernels of linear layers.
+        offload: members that are idle stand in host memory; changes no answer.
         data_dir: folder of `<task>.json` files.
         prompt_template: replaces the task kind's own.
         kind: how to score, where the task's file does not say.
@@ -46,8 +50,9 @@ class RunConfig:
     out: str = "runs"
     sampling: Sampling = dataclasses.field(default_factory=Sampling)
     ratio: float = 1.0
-    batch_size: int = 32
+    batch_size: int | Literal["auto"] = 32
     dtype: str | None = None
+    offload: bool = False
     data_dir: str | None = None
     prompt_template: str | None = None
     kind: str | None = None
@@ -62,14 +67,25 @@ class RunConfig:
     def __post_init__(self) -> None:
         if not self.models:
             raise ValueError("a run needs at least one model; pass --models=NAME,NAME,...")
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size is {self.batch_size}; it must be at least 1")
+        if self.batch_size != AUTO and (isinstance(self.batch_size, str) or self.batch_size < 1):
+            raise ValueError(f"batch_size is {self.batch_size!r}; it must be at least 1, or auto")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; it must be 0 or more")
         if not 0.0 < self.ratio <= 1.0:
             raise ValueError(f"ratio is {self.ratio}; it must be above 0 and at most 1")
         if self.dtype is not None and self.dtype not in DTYPES:
             raise ValueError(f"dtype is {self.dtype!r}; it must be one of {', '.join(DTYPES)}")
+
+    @property
+    def width(self) -> int:
+        """The decode width.
+
+        Raises:
+            ValueError: it is not decided yet.
+        """
+        if self.batch_size == AUTO:
+            raise ValueError("batch_size is 'auto' still; runs.planning.settle decides it")
+        return int(self.batch_size)
 
     @classmethod
     def from_json(cls, path: str | pathlib.Path) -> "RunConfig":

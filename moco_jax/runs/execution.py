@@ -56,7 +56,7 @@ def execute(
         RuntimeError: another process is working on the same run.
     """
     models = needed_judges(task.kind, judges or {})
-    method.needs.check(method.name, members.infos, task.kind)
+    method.needs.check(method.name, members.infos, task.kind, members.dtype)
     named = list(zip(members.names, members.identities(store), strict=True))
     judged = [(role, model.name, model.identity(store)) for role, model in models.items()]
     resolved = Resolved.of(config, method, task, named, members.dtype, judged)
@@ -75,7 +75,7 @@ def execute(
         engines = functools.partial(
             Engine,
             seed=config.seed,
-            width=config.batch_size,
+            width=config.width,
             store=store,
             meter=ledger,
             progress=progress,

@@ -13,6 +13,7 @@ from absl import logging
 
 from moco_jax.decoding.hooks import Meter, Store
 from moco_jax.models.encoder import SentenceEncoder
+from moco_jax.models.memory import INT8
 from moco_jax.pool import Member, Pool
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.encoders import Encoders
@@ -165,7 +166,8 @@ def _verifier(model: AnyJudge, dtype: str | None) -> JudgeModel:
 def _embedding_model(model: AnyJudge, dtype: str | None) -> JudgeModel:
     if isinstance(model, Member):
         raise ValueError("it is a decoder, and an embedding model is an encoder (BERT or RoBERTa)")
-    return JudgeModel("embedding_model", name_of(model), Encoders(model, dtype), diversity)
+    held = None if dtype == INT8 else dtype  # encoders are small: they keep the usual type
+    return JudgeModel("embedding_model", name_of(model), Encoders(model, held), diversity)
 
 
 _MAKERS: dict[str, Callable[[AnyJudge, str | None], JudgeModel]] = {

@@ -77,7 +77,7 @@ def load_system(run_dir: str | pathlib.Path, pool: Pool | None = None) -> Loaded
     kept = place.parent / store.FILE_NAME
     engine = Engine(
         seed=config.seed,
-        width=config.batch_size,
+        width=config.width,
         store=store.SqliteStore(kept) if kept.exists() else NoStore(),
     )
     kind = record["task"]["kind"]

@@ -4,7 +4,6 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from moco_jax.decoding.hooks import Store
@@ -35,12 +34,17 @@ class Members:
         else:
             self._pool = pool
             self.infos = [member.info for member in pool]
-            self.dtype = str(jax.tree.leaves(pool[0].params)[0].dtype)
+            self.dtype = pool[0].dtype
             if dtype is not None and dtype != self.dtype:
                 raise ValueError(
                     f"dtype is {dtype!r}, but the pool was loaded in {self.dtype}; "
                     "pass dtype= to Pool.load instead"
                 )
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the weights were read already."""
+        return self._pool is not None
 
     @property
     def names(self) -> tuple[str, ...]:

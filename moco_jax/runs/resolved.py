@@ -74,7 +74,7 @@ class Resolved:
             "task": self.task,
             "sampling": dataclasses.asdict(self.config.sampling),
             "seed": self.config.seed,
-            "width": self.config.batch_size,
+            "width": self.config.width,
             "dtype": self.dtype,
             "platform": jax.default_backend(),
             "versions": [package_version(PACKAGE), ENGINE_VERSION],

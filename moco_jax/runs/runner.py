@@ -2,7 +2,7 @@
 
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from absl import logging
 
@@ -14,6 +14,7 @@ from moco_jax.runs.execution import execute
 from moco_jax.runs.judges import AnyJudge, make_judges, names_of
 from moco_jax.runs.members import Members
 from moco_jax.runs.naming import AnyMethod, AnyPool
+from moco_jax.runs.planning.settle import settle
 from moco_jax.runs.processes import store_of
 from moco_jax.runs.result import RunResult
 from moco_jax.tasks import Task
@@ -28,9 +29,10 @@ def run(
     sampling: Sampling | None = None,
     out: str | pathlib.Path = RunConfig.out,
     hyperparameters: Mapping[str, Any] | None = None,
-    batch_size: int = RunConfig.batch_size,
+    batch_size: int | Literal["auto"] = RunConfig.batch_size,
     ratio: float = RunConfig.ratio,
     dtype: str | None = None,
+    offload: bool = False,
     data_dir: str | None = None,
     prompt_template: str | None = None,
     name: str | None = None,
@@ -52,9 +54,10 @@ def run(
         sampling: how answers are drawn.
         out: folder of the run directory and of the store shared with other runs.
         hyperparameters: the method's, by name; those not named keep their defaults.
-        batch_size: rows decoded together.
+        batch_size: rows decoded together; "auto" takes as many as fit into memory.
         ratio: share of both splits to keep, from the front.
         dtype: of the weights; None takes float32 on CPU and bfloat16 on accelerators.
+        offload: keep idle members in host memory.
         data_dir: folder of `<task>.json` files.
         prompt_template: replaces the task kind's own.
         name: what the directory's name begins with; None takes method and task.
@@ -80,6 +83,7 @@ def run(
         ratio=ratio,
         batch_size=batch_size,
         dtype=dtype,
+        offload=offload,
         data_dir=data_dir,
         prompt_template=prompt_template,
         hyperparameters=naming.recorded(method, hyperparameters or {}),
@@ -109,6 +113,8 @@ def start(
     """Loads what is still only named, opens the store, and runs."""
     loaded = naming.make_task(task, config)
     members = Members(pool, config.dtype)
+    method.needs.check(method.name, members.infos, loaded.kind, members.dtype)
+    config = settle(config, [(method, loaded)], members)
     if config.gpu_ids:
         logging.info(
             "gpu_ids %s are recorded; all work goes to the devices there are", list(config.gpu_ids)

@@ -20,13 +20,24 @@ OUR_NAMES: dict[str, str] = {
 
 SAMPLING = frozenset(field.name for field in dataclasses.fields(Sampling))
 
-RUN = frozenset({"seed", "ratio", "batch_size", "dtype", "data_dir", "prompt_template", "name"})
+RUN = frozenset(
+    {
+        "seed",
+        "ratio",
+        "batch_size",
+        "dtype",
+        "offload",
+        "data_dir",
+        "prompt_template",
+        "name",
+    }
+)
 """Names that belong to the run wherever they stand; methods may not use them."""
 
 NO_EFFECT: dict[str, str] = {
     "big_model_mode": "members stay on the devices there are, however large",
     "max_parallel_generation_models": "all members stay loaded, so nothing is started in waves",
-    "load_in_8bit": "weights are loaded in `dtype`; pass dtype=bfloat16 to halve them",
+    "load_in_8bit": "weights are loaded in `dtype`; pass dtype=int8 for one byte per weight",
     "resume": "a run that was interrupted always goes on where it was",
 }
 """Names of the reference that change nothing here, and why."""

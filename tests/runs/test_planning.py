@@ -120,6 +120,12 @@ def test_runs_that_share_dev_passes_are_planned_together():
     # All that is new are four further samples of the best member
     assert second.spent.requests == 4 * len(TASK.test)
     assert first.spent.requests == 3 * (len(TASK.dev) + len(TASK.test))
+    # Alone it would need room for the dev passes too
+    setting = setting_of(POOL)
+    alone = planning.Planner(setting).plan(
+        config_of("self_consistency"), make_method("self_consistency", {}), TASK
+    )
+    assert set(second.demands) >= set(alone.demands)
 
 
 def test_answers_are_as_long_as_expected():

@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,9 @@ from moco_jax.decoding.call import MOST_ROWS, Call, Record, Row, place_of
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.hooks import Charge
 from moco_jax.decoding.keys import digest
-from moco_jax.decoding.render import Speaker
-from moco_jax.decoding.schedule import capacity
-from moco_jax.decoding.types import Usage
+from moco_jax.decoding.render import Prompt, Speaker
+from moco_jax.decoding.schedule import Job, capacity
+from moco_jax.decoding.types import Response, Usage
 from moco_jax.methods.prompts import UNCONFIDENT
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.cost import flops_per_token, generation_flops
@@ -22,6 +23,7 @@ from moco_jax.models.memory import Hardware, Load, cache_bytes, weight_bytes
 from moco_jax.runs.planning.rates import Rates
 
 FILLER = "it may be so, "
+NO_KEY = np.zeros(2, np.uint32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +58,6 @@ class Demand:
         stacked: each of them has full weights of its own.
         longest_prompt: in tokens.
         slots: of the cache, per row.
-        sampled: tokens are drawn.
     """
 
     speakers: tuple[str, ...]
@@ -66,7 +67,6 @@ class Demand:
     stacked: bool
     longest_prompt: int
     slots: int
-    sampled: bool
 
     def load(self, width: int) -> Load:
         """Its shapes when each parameter set may have `width` rows."""
@@ -77,7 +77,6 @@ class Demand:
             slots=self.slots,
             block=power_bucket(min(self.longest_prompt, PREFILL_BLOCK)),
             block_rows=min(rows, PREFILL_ROWS),
-            sampled=self.sampled,
             sets=self.sets if self.stacked else 1,
         )
 
@@ -88,7 +87,7 @@ class PlanningEngine(Engine):
     The seconds it charges are those that the devices' rates allow, without compiling.
 
     Attributes:
-        demands: of every call that had something to compute, in order.
+        demands: of every call, as if none of its answers were known.
     """
 
     def __init__(
@@ -114,13 +113,23 @@ class PlanningEngine(Engine):
             settings: as of `Engine`.
         """
         super().__init__(**settings)
-        self.demands: list[Demand] = []
+        self.demands: dict[Demand, None] = {}
         self._rates = rates
         self._dtype = dtype
         self._hardware = hardware
         self._scenario = scenario
         self._expected = expected_tokens
         self._dev = dev
+        self._prompts: dict[int, Prompt] = {}
+
+    def _answer(self, call: Call) -> list[Response]:
+        """Notes what a call wants, whether or not its answers are known."""
+        self._prompts.clear()
+        responses = super()._answer(call)
+        prompts = {index: prompt for index, prompt in self._prompts.items() if prompt.fits}
+        if prompts:
+            self.demands[_demand(call, prompts)] = None
+        return responses
 
     def _generate(
         self, call: Call, plan: Sequence[Row], missing: dict[str, list[int]], width: int
@@ -131,8 +140,7 @@ class PlanningEngine(Engine):
         asked = [places[0] for places in missing.values()]
         rows = [plan[place] for place in asked]
         lengths = [min(row.prompt.budget, self._expected or row.prompt.budget) for row in rows]
-        demand = self._demand(call, rows)
-        self.demands.append(demand)
+        demand = _demand(call, dict(zip(asked, (row.prompt for row in rows), strict=True)))
         seconds = self._seconds(demand.load(width), rows, lengths) / len(rows)
         tokenizer = call.speakers[0][0].tokenizer
         for key, place, length in zip(missing, asked, lengths, strict=True):
@@ -148,18 +156,17 @@ class PlanningEngine(Engine):
             self.store.put(key, record)
             yield key, record
 
-    def _demand(self, call: Call, rows: Sequence[Row]) -> Demand:
-        owners = [row.job.owner for row in rows]
-        return Demand(
-            speakers=tuple(speaker.identity for speaker in call.speakers[0]),
-            configs=tuple(speaker.config for speaker in call.speakers[0]),
-            rows=max(owners.count(owner) for owner in set(owners)),
-            sets=call.groups[0].sets,
-            stacked=call.groups[0].layout == "stack",
-            longest_prompt=max(len(tokens) for row in rows for tokens in row.prompt.tokens),
-            slots=max(capacity(row.job) for row in rows),
-            sampled=not call.settings.greedy,
-        )
+    def _charge(
+        self,
+        call: Call,
+        index: int,
+        prompt: Prompt,
+        response: Response,
+        record: Record | None,
+        cached: bool,
+    ) -> None:
+        super()._charge(call, index, prompt, response, record, cached)
+        self._prompts[index] = prompt
 
     def _seconds(self, load: Load, rows: Sequence[Row], lengths: Sequence[int]) -> float:
         """Prefill of all prompts, and decode steps with the slots as full as can be."""
@@ -196,6 +203,21 @@ class PlanningEngine(Engine):
             self.meter(Charge(name, "score", usage, seconds, known is not None))
             found.append((value,) * len(text))
         return found
+
+
+def _demand(call: Call, prompts: Mapping[int, Prompt]) -> Demand:
+    """What those requests of a call want at once, by their places in it."""
+    owners = Counter(call.owners[index] for index in prompts)
+    jobs = [Job(prompt.tokens, NO_KEY, prompt.budget) for prompt in prompts.values()]
+    return Demand(
+        speakers=tuple(speaker.identity for speaker in call.speakers[0]),
+        configs=tuple(speaker.config for speaker in call.speakers[0]),
+        rows=max(owners.values()),
+        sets=call.groups[0].sets,
+        stacked=call.groups[0].layout == "stack",
+        longest_prompt=max(len(tokens) for job in jobs for tokens in job.prompts),
+        slots=max(map(capacity, jobs)),
+    )
 
 
 @functools.lru_cache(maxsize=1024)

@@ -103,7 +103,7 @@ class Planner:
     def plan(self, config: RunConfig, method: Method, task: Task) -> MethodPlan:
         """Lets a method fit and answer without models."""
         try:
-            method.needs.check(method.name, self.setting.infos, task.kind)
+            method.needs.check(method.name, self.setting.infos, task.kind, self.setting.dtype)
             found = [
                 rehearse(self.setting, scenario, config, method, task, store)
                 for scenario, store in self._stores.items()
