@@ -4,6 +4,7 @@ It knows nothing of methods or tasks. Everything that determines a text goes int
 a finished answer is never computed twice and a killed run replays to where it was.
 """
 
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from moco_jax.decoding.call import Call, Record, Row, place_of, solo
 from moco_jax.decoding.combine import FIRST, Combine
 from moco_jax.decoding.hooks import Charge, Meter, NoStore, Store, unmetered
 from moco_jax.decoding.keys import digest
+from moco_jax.decoding.placement import Placement
 from moco_jax.decoding.render import Prompt, Speaker, render
 from moco_jax.decoding.scoring import score_rows
 from moco_jax.decoding.types import Request, Response, Sampling, Usage
@@ -43,6 +45,7 @@ class Engine:
         store: keeps finished answers.
         meter: is told what each cost.
         progress: whether long work draws a bar.
+        placement: the devices; the mesh is part of what makes a run reproducible to the byte.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Engine:
         store: Store | None = None,
         meter: Meter = unmetered,
         progress: bool = False,
+        placement: Placement | None = None,
     ):
         self.seed = seed
         self.width = width
@@ -61,6 +65,7 @@ class Engine:
         self.store = NoStore() if store is None else store
         self.meter = meter
         self.progress = progress
+        self.placement = placement or Placement()
         self._asked: dict[str, int] = {}
 
     def ask(
@@ -147,7 +152,7 @@ class Engine:
         records: list[Record | None] = [None] * len(call.requests)
         cached = [True] * len(call.requests)
         while True:
-            keys = call.keys(plan, width)
+            keys = [self._key(key) for key in call.keys(plan, width)]
             for index, key in enumerate(keys):
                 if records[index] is None and plan[index].prompt.fits:
                     records[index] = self.store.get(key)
@@ -183,7 +188,10 @@ class Engine:
             return writer.stopped(tokens, rows[place].prompt.thinking)
 
         jobs = [row.job for row in rows]
-        work = schedule.run(call.machine(width, self.chunk), jobs, stopped)
+        machine = call.machine(width, self.chunk)
+        placed = map(self.placement.weights, machine.program.groups, machine.weights)
+        machine = dataclasses.replace(machine, weights=tuple(placed))
+        work = self.placement.steps(schedule.run(machine, jobs, stopped))
         mark = time.monotonic()
         with tqdm(
             total=len(rows), desc=call.title(), disable=not self.progress, leave=False
@@ -227,14 +235,18 @@ class Engine:
     def _score(
         self, member: Speaker, names: Sequence[str], rows: Sequence[tuple[np.ndarray, np.ndarray]]
     ) -> list[tuple[float, ...]]:
-        keys = [digest("score", *place_of(member), prompt, text) for prompt, text in rows]
+        here = place_of(member)
+        keys = [self._key(digest("score", *here, prompt, text)) for prompt, text in rows]
         known = [self.store.get(key) for key in keys]
         records = {key: record for key, record in zip(keys, known, strict=True) if record}
         missing = list(
             {key: place for place, key in enumerate(keys) if key not in records}.values()
         )
         mark = time.monotonic()
-        found = score_rows(*solo(member), [rows[place] for place in missing])
+        group, weights = solo(member)
+        weights = self.placement.weights(group, weights)
+        work = score_rows(group, weights, [rows[place] for place in missing])
+        found = self.placement.steps(work)
         for place, values in found:
             key, now = keys[missing[place]], time.monotonic()
             records[key] = {"logprobs": values.tolist(), "seconds": now - mark}
@@ -246,6 +258,10 @@ class Engine:
             seconds = records[keys[place]]["seconds"]
             self.meter(Charge(name, "score", usage, seconds, place not in missing))
         return [tuple(records[key]["logprobs"]) for key in keys]
+
+    def _key(self, key: str) -> str:
+        """A key of the store, with the mesh if there is one: it changes how sums round."""
+        return digest(key, self.placement.sizes) if self.placement.mesh else key
 
 
 def _by_identity(members: Sequence[Speaker]) -> dict[str, list[int]]:

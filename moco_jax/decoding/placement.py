@@ -7,20 +7,20 @@ import contextlib
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import logging
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from moco_jax.decoding.groups import Group, Weights
 from moco_jax.models.config import ModelConfig
-from moco_jax.models.decoder import KVCache, init_cache
-from moco_jax.models.sharding import AXES, CACHE, fitted, param_specs, undivided
+from moco_jax.models.sharding import AXES, param_specs, undivided
 
 PyTree = Any
+Item = TypeVar("Item")
 
 
 def make_mesh(
@@ -105,31 +105,27 @@ class Placement:
         """
         if self.mesh is None:
             return params
-        kept = undivided(config, self.sizes)
-        if kept:
-            logging.warning(
-                "tensor=%d does not divide %s: what belongs to them is whole on every device",
-                self.sizes["tensor"],
-                " and ".join(kept),
-            )
+        _warn_of_undivided(config, self.sizes["tensor"])
         specs = param_specs(config, params, self.sizes, stacked)
         return jax.tree.map(functools.partial(_put, self.mesh), params, specs)
 
-    def cache(self, config: ModelConfig, batch: int, length: int, dtype: Any) -> KVCache:
-        """An empty cache; no device ever holds more of it than its own rows and heads."""
+    def weights(self, group: Group, weights: Weights) -> Weights:
+        """The arrays of a group where they belong; those that are there already stay."""
         if self.mesh is None:
-            return init_cache(config, batch, length, dtype)
-        shapes = jax.eval_shape(functools.partial(init_cache, config, batch, length, dtype))
-        shape = shapes[0][0].shape
-        sharding = NamedSharding(self.mesh, fitted(CACHE, shape, self.sizes))
-        return jax.tree.map(lambda _: jnp.zeros(shape, dtype, device=sharding), shapes)
+            return weights
+        params = self.params(group.config, weights.params, stacked=group.layout == "stack")
+        bank = weights.bank and self.params(group.config, weights.bank)
+        return Weights(params, bank)
 
-    def replicated(self, tree: PyTree) -> PyTree:
-        """Arrays whole on every device; they must be the same in every process."""
-        if self.mesh is None:
-            return tree
-        place = functools.partial(_put, self.mesh, spec=PartitionSpec())
-        return jax.tree.map(place, tree)
+    def steps(self, work: Iterator[Item]) -> Iterator[Item]:
+        """Passes `work` on, with the mesh in use while an item is computed and at no other time."""
+        while True:
+            with self.active():
+                try:
+                    item = next(work)
+                except StopIteration:
+                    return
+            yield item
 
     def gathered(self, tree: PyTree) -> PyTree:
         """Host arrays of whole leaves, in every process; all processes must call it."""
@@ -138,6 +134,18 @@ class Placement:
         whole = jax.jit(lambda leaf: leaf, out_shardings=NamedSharding(self.mesh, PartitionSpec()))
         # Leaf by leaf: a whole model may not fit beside its own share
         return jax.tree.map(lambda leaf: np.asarray(whole(leaf)), tree)
+
+
+@functools.lru_cache
+def _warn_of_undivided(config: ModelConfig, parts: int) -> None:
+    """Says what stays whole; once per architecture."""
+    kept = undivided(config, parts)
+    if kept:
+        logging.warning(
+            "tensor=%d does not divide %s: what belongs to them is whole on every device",
+            parts,
+            " and ".join(kept),
+        )
 
 
 def _put(mesh: Mesh, leaf: Any, spec: PartitionSpec) -> jax.Array:

@@ -66,9 +66,8 @@ def param_specs(
     return jax.tree_util.tree_map_with_path(spec, params)
 
 
-def undivided(config: ModelConfig, sizes: Mapping[str, int]) -> list[str]:
-    """What `tensor` would divide but cannot, in words; empty where all goes well."""
-    parts = sizes.get(TENSOR, 1)
+def undivided(config: ModelConfig, parts: int) -> list[str]:
+    """What cannot be dealt out to `parts` devices, in words; empty where all goes well."""
     counts = {
         "query heads": config.num_heads,
         "key-value heads": config.num_kv_heads,

@@ -107,16 +107,9 @@ def prompts():
     return [rng.integers(6, VOCAB, size).astype(np.int32) for size in rng.integers(18, 24, 10)]
 
 
-def place(placement, group, weights):
-    stacked = group.layout == "stack"
-    params = placement.params(group.config, weights.params, stacked)
-    bank = weights.bank and placement.params(group.config, weights.bank)
-    return Weights(params, bank)
-
-
 def decode(placement, groups, weights, combine, theta):
     program = loop.Program(groups, combine, Filters.of(GREEDY), VOCAB)
-    placed = tuple(map(place, [placement] * len(groups), groups, weights))
+    placed = tuple(map(placement.weights, groups, weights))
     machine = schedule.Machine(program, placed, Knobs.of(GREEDY), (EOS,), WIDTH, 4)
     jobs = [
         schedule.Job((prompt,) * len(groups), np.zeros(2, np.uint32), 10, theta, index % SETS)
@@ -124,15 +117,13 @@ def decode(placement, groups, weights, combine, theta):
     ]
     if groups[0].sets == 1:
         jobs = [schedule.Job(job.prompts, job.key, job.budget, job.theta) for job in jobs]
-    with placement.active():
-        streams = dict(schedule.run(machine, jobs))
+    streams = dict(placement.steps(schedule.run(machine, jobs)))
     return [streams[index].tokens.tolist() for index in range(len(jobs))]
 
 
 def score(placement, group, weights):
     rows = [(prompt[:1], prompt[1:]) for prompt in prompts()]
-    with placement.active():
-        found = dict(score_rows(group, place(placement, group, weights), rows))
+    found = dict(placement.steps(score_rows(group, placement.weights(group, weights), rows)))
     return [float(found[index].sum()) for index in range(len(rows))]
 
 
@@ -142,7 +133,7 @@ def collectives(placement, group, weights):
     rows = loop.empty_rows(program, WIDTH, 16, ())
     with placement.active():
         cache = new_cache(group, WIDTH, 64, jnp.dtype(jnp.float32))
-        arguments = ((place(placement, group, weights),), (cache,), rows, Knobs.of(GREEDY))
+        arguments = ((placement.weights(group, weights),), (cache,), rows, Knobs.of(GREEDY))
         last = (np.array([EOS], np.int32), np.int32(4), np.int32(WIDTH))
         text = loop.decode.lower(program, *arguments, *last).compile().as_text()
     kinds = "all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter"

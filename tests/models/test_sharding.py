@@ -76,10 +76,10 @@ def test_heads_are_never_cut_through():
     attention = specs["layers_0"]["self_attn"]
     assert attention["k_proj"]["kernel"] == attention["v_proj"]["kernel"] == P()
     assert attention["q_proj"]["kernel"] == COLUMN
-    assert undivided(config, SIZES) == ["2 key-value heads"]
+    assert undivided(config, 4) == ["2 key-value heads"]
     _, specs = specs_of(config_of(num_heads=6, num_kv_heads=6, head_dim=8))
     assert all(layer["kernel"] == P() for layer in specs["layers_0"]["self_attn"].values())
-    assert undivided(config_of(), SIZES) == undivided(config, {}) == []
+    assert undivided(config_of(), 4) == undivided(config, 1) == []
 
 
 def test_packed_kernels_and_banks_are_cut_like_the_kernels_they_stand_for():
