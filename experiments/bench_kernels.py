@@ -95,7 +95,7 @@ def cases(rows: list[int], vocab: int, numbers: int, width: int) -> Iterator[Cas
         x = jax.random.normal(keys[2], (count, 1, width))
         a = jax.random.normal(keys[3], (8, width, _RANK.value))
         own = jnp.arange(count) % 8
-        other = gathered if on_cpu else low_rank_reference.low_rank_mixed
+        other = gathered if on_cpu else low_rank_reference.low_rank_rows
         yield f"low rank, {count} rows", low_rank, other, (x, a, a.swapaxes(1, 2), own)
     deltas = jax.random.normal(keys[0], (4, numbers))
     other = top_k_merge if on_cpu else plain_merge

@@ -23,5 +23,5 @@ def low_rank(x: jax.Array, a: jax.Array, b: jax.Array, rows: jax.Array | None = 
         return reference.low_rank_shares(x, a, b)
     if x.shape[1] > 1:
         # Many tokens a row are bound by arithmetic, not by reading factors.
-        return reference.low_rank_mixed(x, a, b, rows)
-    return pick(reference.low_rank_mixed, pallas.low_rank_cuda, pallas.low_rank_tpu, x, a, b, rows)
+        return reference.low_rank_rows(x, a, b, rows)
+    return pick(reference.low_rank_rows, pallas.low_rank_cuda, pallas.low_rank_tpu, x, a, b, rows)

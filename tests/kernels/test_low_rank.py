@@ -30,6 +30,12 @@ def test_every_row_has_its_own_adapter(tokens):
     np.testing.assert_allclose(low_rank(x, a, b, ROWS), one_by_one(x, a, b, ROWS), atol=1e-4)
 
 
+def test_fewer_rows_than_adapters():
+    x, a, b = factors(2)
+    x, rows = x[:2], ROWS[:2]
+    np.testing.assert_allclose(low_rank(x, a, b, rows), one_by_one(x, a, b, rows), atol=1e-4)
+
+
 def test_equal_shares_need_no_rows():
     x, a, b = factors(2)
     shares = np.repeat(np.arange(3), 2)
