@@ -81,10 +81,11 @@ def _between(
         values = read(start, min(size, start + PIECE))
         above, within = [], []
         for row, low, high in zip(values, lows, highs, strict=True):
-            reaches = row[row >= low] if low > 0 else row
-            inside = reaches[reaches <= high]
-            above.append(len(reaches) - len(inside))
-            within.append(inside)
+            beyond = row > high
+            # Few are picked: finding their places first is several times faster than a mask
+            places = np.flatnonzero(np.logical_xor(row >= low, beyond))
+            above.append(np.count_nonzero(beyond))
+            within.append(row[places])
         return above, within
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
