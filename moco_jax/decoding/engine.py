@@ -17,10 +17,12 @@ from tqdm import tqdm
 from moco_jax.decoding import schedule
 from moco_jax.decoding.call import Call, Record, Row, place_of, solo
 from moco_jax.decoding.combine import FIRST, Combine
+from moco_jax.decoding.groups import Group, Weights
 from moco_jax.decoding.hooks import Charge, Meter, NoStore, Store, unmetered
 from moco_jax.decoding.keys import digest
 from moco_jax.decoding.placement import Placement
 from moco_jax.decoding.render import Prompt, Speaker, render
+from moco_jax.decoding.residency import Residency
 from moco_jax.decoding.scoring import score_rows
 from moco_jax.decoding.types import Request, Response, Sampling, Usage
 from moco_jax.models.cost import generation_flops
@@ -46,6 +48,8 @@ class Engine:
         meter: is told what each cost.
         progress: whether long work draws a bar.
         placement: the devices; the mesh is part of what makes a run reproducible to the byte.
+        residency: brings weights from host memory when they are needed; None takes them to be
+            on the devices.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Engine:
         meter: Meter = unmetered,
         progress: bool = False,
         placement: Placement | None = None,
+        residency: Residency | None = None,
     ):
         self.seed = seed
         self.width = width
@@ -66,6 +71,7 @@ class Engine:
         self.meter = meter
         self.progress = progress
         self.placement = placement or Placement()
+        self.residency = residency
         self._asked: dict[str, int] = {}
 
     def ask(
@@ -189,8 +195,8 @@ class Engine:
 
         jobs = [row.job for row in rows]
         machine = call.machine(width, self.chunk)
-        placed = map(self.placement.weights, machine.program.groups, machine.weights)
-        machine = dataclasses.replace(machine, weights=tuple(placed))
+        placed = self._placed(machine.program.groups, machine.weights)
+        machine = dataclasses.replace(machine, weights=placed)
         work = self.placement.steps(schedule.run(machine, jobs, stopped))
         mark = time.monotonic()
         with tqdm(
@@ -244,7 +250,7 @@ class Engine:
         )
         mark = time.monotonic()
         group, weights = solo(member)
-        weights = self.placement.weights(group, weights)
+        (weights,) = self._placed([group], [weights])
         work = score_rows(group, weights, [rows[place] for place in missing])
         found = self.placement.steps(work)
         for place, values in found:
@@ -258,6 +264,12 @@ class Engine:
             seconds = records[keys[place]]["seconds"]
             self.meter(Charge(name, "score", usage, seconds, place not in missing))
         return [tuple(records[key]["logprobs"]) for key in keys]
+
+    def _placed(self, groups: Sequence[Group], weights: Sequence[Weights]) -> tuple[Weights, ...]:
+        """Weights where the devices compute with them."""
+        if self.residency is not None:
+            return self.residency.weights(groups, weights)
+        return tuple(map(self.placement.weights, groups, weights))
 
     def _key(self, key: str) -> str:
         """A key of the store, with the mesh if there is one: it changes how sums round."""

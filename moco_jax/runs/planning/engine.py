@@ -193,7 +193,7 @@ class PlanningEngine(Engine):
         """Makes up log-probabilities, as different as their keys."""
         found = []
         for name, (prompt, text) in zip(names, rows, strict=True):
-            key = digest("score", *place_of(member), prompt, text)
+            key = self._key(digest("score", *place_of(member), prompt, text))
             known = self.store.get(key)
             count = len(prompt) + len(text)
             usage = Usage(count, 0, 1, generation_flops(member.config, count, 0))

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from moco_jax.decoding.keys import digest
+from moco_jax.decoding.placement import Placement
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.decoder import Params, set_leaf
 from moco_jax.models.families import tensor_table
@@ -34,8 +35,11 @@ class StandIn(Member):
     """A member that is never run."""
 
     @classmethod
-    def load(cls, info: MemberInfo, dtype: Any = None) -> "StandIn":
-        """Makes up the weights; reads no file."""
+    def load(
+        cls, info: MemberInfo, dtype: Any = None, placement: Placement | None = None
+    ) -> "StandIn":
+        """Makes up the weights; reads no file and places nothing."""
+        del placement
         source = digest("planned", *place_of(info))
         return cls(
             info, stand_in_params(info.config, source, str(dtype or default_dtype())), source
