@@ -14,6 +14,7 @@ import numpy as np
 from absl import logging
 
 from moco_jax.decoding.engine import Engine
+from moco_jax.decoding.placement import Placement
 from moco_jax.decoding.population import Population, Variant
 from moco_jax.decoding.types import Request, Response, Sampling
 from moco_jax.models import lora
@@ -184,25 +185,23 @@ class Member:
         return self.info.generation_config
 
     @classmethod
-    def load(cls, info: MemberInfo, dtype: Any = None) -> "Member":
+    def load(
+        cls, info: MemberInfo, dtype: Any = None, placement: Placement | None = None
+    ) -> "Member":
         """Reads the weights.
 
         Args:
             info: whose.
             dtype: None takes float32 on CPU and bfloat16 on accelerators; "int8" rounds the
                 kernels of linear layers, an adapter merged in before, and leaves the rest so.
+            placement: the devices they are cut over; None is the default device.
         """
-        small = str(dtype) == INT8
-        dtype = default_dtype() if small or dtype is None else jnp.dtype(dtype)
-        if small and not info.adapter:
-            params = load_quantized(info.path, dtype)
-        else:
-            params = load_checkpoint(info.path, dtype).params
-        if info.adapter:
-            params = lora.merge_adapter(params, lora.load_adapter(info.adapter))
-            params = quantize(params) if small else params
+        place = placement or Placement()
+        with place.loading():
+            params = _read(info, dtype)
         text_rules = words.tokenizer_fingerprint(info.tokenizer)
-        return cls(info, params, fingerprint(params, info.config, text_rules))
+        identity = fingerprint(params, info.config, text_rules)
+        return cls(info, place.params(info.config, params), identity)
 
     def derive(self, name: str, params: PyTree | Variant, recipe: str) -> "Member":
         """A member with this one's architecture and tokenizer, and weights made by a recipe.
@@ -234,6 +233,18 @@ class Member:
             Checkpoint(info.config, self.params, info.raw_config, "", info.generation_config),
             tokenizer=info.tokenizer,
         )
+
+
+def _read(info: MemberInfo, dtype: Any) -> PyTree:
+    small = str(dtype) == INT8
+    dtype = default_dtype() if small or dtype is None else jnp.dtype(dtype)
+    if small and not info.adapter:
+        return load_quantized(info.path, dtype)
+    params = load_checkpoint(info.path, dtype).params
+    if info.adapter:
+        params = lora.merge_adapter(params, lora.load_adapter(info.adapter))
+        params = quantize(params) if small else params
+    return params
 
 
 def variants(
@@ -333,7 +344,9 @@ class Pool:
         self.members = tuple(members)
 
     @classmethod
-    def load(cls, sources: Sequence[str], dtype: Any = None) -> "Pool":
+    def load(
+        cls, sources: Sequence[str], dtype: Any = None, placement: Placement | None = None
+    ) -> "Pool":
         """Loads members by name: `tiny:<name>`, directory, LoRA adapter directory, or hub id.
 
         Every member's files are checked before the first weights are read, and a source that
@@ -342,11 +355,17 @@ class Pool:
         Args:
             sources: the names.
             dtype: of the weights; None takes float32 on CPU and bfloat16 on accelerators.
+            placement: the devices they are cut over; None is the default device.
         """
-        return cls.of(inspect_all(sources), dtype)
+        return cls.of(inspect_all(sources), dtype, placement)
 
     @classmethod
-    def of(cls, infos: Sequence[MemberInfo], dtype: Any = None) -> "Pool":
+    def of(
+        cls,
+        infos: Sequence[MemberInfo],
+        dtype: Any = None,
+        placement: Placement | None = None,
+    ) -> "Pool":
         """Loads the weights of inspected members.
 
         Several adapters over one base become a bank: the base is read and held once, and their
@@ -363,12 +382,13 @@ class Pool:
             place = info.path, info.adapter
             together = adapters.get(info.path, {})
             if info.path not in bases and (info.adapter is None or len(together) > 1):
-                bases[info.path] = Member.load(dataclasses.replace(info, adapter=None), dtype)
+                base = dataclasses.replace(info, adapter=None)
+                bases[info.path] = Member.load(base, dtype, placement)
             if place not in loaded:
                 if info.adapter is None:
                     loaded[place] = bases[info.path]
                 elif len(together) == 1:
-                    loaded[place] = Member.load(info, dtype)
+                    loaded[place] = Member.load(info, dtype, placement)
                 else:
                     bank = _load_bank(bases[info.path], list(together.values()))
                     loaded |= {(info.path, member.info.adapter): member for member in bank}

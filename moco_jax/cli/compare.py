@@ -58,6 +58,7 @@ def _define(values: flags.FlagValues) -> None:
     define_html(values)
     dry_run.define(values)
     environment.define(values)
+    environment.define_processes(values)
 
 
 def _run(parsed: Parsed, words: Sequence[str]) -> int:
@@ -77,6 +78,7 @@ def _run(parsed: Parsed, words: Sequence[str]) -> int:
     given = _by_method(_expanded(asked), settings.parse_settings(own), record, config)
     methods, missing = _made(given, tolerant=asked == ["all"])
     environment.configure_jax(parsed[environment.COMPILATION_CACHE])
+    environment.join(parsed)
     if parsed[dry_run.DRY_RUN]:
         print(dry_run.show(parsed, config, methods, tasks, seeds))
         return 0
@@ -180,6 +182,7 @@ def _compare(
         ratio=config.ratio,
         dtype=config.dtype,
         offload=config.offload,
+        mesh=config.mesh,
         data_dir=config.data_dir,
         judges={role: name for role in settings.JUDGES if (name := getattr(config, role))},
         allow_weak_sandbox=config.allow_weak_sandbox,

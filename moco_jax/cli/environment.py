@@ -3,8 +3,13 @@
 import logging as python_logging
 import os
 import pathlib
+import sys
+from typing import TYPE_CHECKING
 
 from absl import flags, logging
+
+if TYPE_CHECKING:
+    from moco_jax.cli.commands import Parsed
 
 COMPILATION_CACHE = "compilation_cache"
 CACHE_DIR = pathlib.Path("~/.cache/moco_jax/xla")
@@ -42,6 +47,42 @@ def define(values: flags.FlagValues) -> None:
         f"where compiled programs are kept between calls, or none (default {CACHE_DIR})",
         flag_values=values,
     )
+
+
+def define_processes(values: flags.FlagValues) -> None:
+    """The flags of `join`."""
+    flags.DEFINE_boolean(
+        "distributed",
+        False,
+        "join the processes that a TPU pod, SLURM or Open MPI has started",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "coordinator", "", "HOST:PORT where process 0 of several listens", flag_values=values
+    )
+    flags.DEFINE_integer("processes", 1, "how many processes run this command", flag_values=values)
+    flags.DEFINE_integer("process", 0, "which of them this is, from 0", flag_values=values)
+
+
+def join(parsed: "Parsed") -> None:
+    """Joins the other processes of this command, if there are any; only the first goes on talking.
+
+    Called before anything else of JAX is used.
+
+    Raises:
+        ValueError: the flags do not go together.
+        RuntimeError: there is no cluster.
+    """
+    from moco_jax.runs.processes import join_cluster, join_processes, leads
+
+    alone = parsed["processes"] == 1 and not parsed["distributed"]
+    if parsed["distributed"]:
+        join_cluster()
+    else:
+        join_processes(parsed["coordinator"], parsed["processes"], parsed["process"])
+    if not alone and not leads():
+        # All processes find the same, and one of them says it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def configure_jax(cache: str) -> None:

@@ -41,6 +41,7 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_alias("log_dir", "reference_log", flag_values=values)
     dry_run.define(values)
     environment.define(values)
+    environment.define_processes(values)
 
 
 def _run(parsed: Parsed, words: Sequence[str]) -> int:
@@ -52,6 +53,7 @@ def _run(parsed: Parsed, words: Sequence[str]) -> int:
     given = parsed.given(("seed", "name", "prompt_template"))
     config = settings.make_config(parsed, record, given | settings.parse_settings(parsed["set"]))
     environment.configure_jax(parsed[environment.COMPILATION_CACHE])
+    environment.join(parsed)
     if parsed[dry_run.DRY_RUN]:
         from moco_jax.runs.naming import make_method
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 VERBOSE, DEBUG = "verbose", "debug"
 REQUIRED = ("method", "task", "models")
 JUDGES = ("reward_model", "verifier", "embedding_model")
-FIELDS = ("models", "out", "allow_weak_sandbox", "offload", *JUDGES)
+FIELDS = ("models", "out", "allow_weak_sandbox", "offload", "mesh", *JUDGES)
 FLAT = ("max_new_tokens", "temperature", "top_p", "batch_size", "ratio", "data_dir", "dtype")
 """Flags that have the names of settings; `RunConfig.with_settings` knows where they belong."""
 
@@ -46,6 +46,8 @@ def define_decoding(values: flags.FlagValues) -> None:
         "dtype": "of the weights: float32, bfloat16, float16, int8 (default: float32 on CPU, else "
         "bfloat16)",
         "batch_size": "rows decoded together, or auto: as many as fit into memory",
+        "mesh": "devices to use, such as model=2,data=4,tensor=2: members over `model`, rows over "
+        "`data` (-1: what is left), each member over `tensor` (default: one device)",
         "reward_model": "judges reward_model and text_generation tasks (default: the papers')",
         "verifier": "judges general_verifier tasks (default: the papers')",
         "embedding_model": "judges generation_diversity tasks (default: the papers')",

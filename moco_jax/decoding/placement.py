@@ -23,21 +23,18 @@ PyTree = Any
 Item = TypeVar("Item")
 
 
-def make_mesh(
-    model: int = 1, data: int = -1, tensor: int = 1, devices: Sequence[jax.Device] | None = None
-) -> Mesh:
-    """Devices in a grid with the axes `model`, `data` and `tensor`.
+def make_mesh(model: int = 1, data: int = -1, tensor: int = 1) -> Mesh:
+    """All devices of all processes in a grid with the axes `model`, `data` and `tensor`.
 
     Args:
         model: how many shares the members of a population are dealt out to.
         data: how many shares the rows are dealt out to; -1 takes the devices that are left.
         tensor: over how many devices each member is cut.
-        devices: all devices of all processes by default.
 
     Raises:
         ValueError: the sizes do not fit the devices.
     """
-    devices = jax.devices() if devices is None else devices
+    devices = jax.devices()
     sizes = (model, data, tensor)
     if min(model, tensor) < 1 or data == 0 or data < -1:
         raise ValueError(
@@ -52,7 +49,7 @@ def make_mesh(
             "sizes multiply to their number, or data=-1 takes what model and tensor leave, where "
             "their product divides it"
         )
-    return jax.make_mesh(sizes, AXES, axis_types=(AxisType.Auto,) * 3, devices=devices)
+    return jax.make_mesh(sizes, AXES, axis_types=(AxisType.Auto,) * 3)
 
 
 def read_sizes(text: str) -> dict[str, int]:
@@ -83,6 +80,11 @@ class Placement:
 
     mesh: Mesh | None = None
 
+    @classmethod
+    def of(cls, sizes: str | None) -> "Placement":
+        """The mesh that a text names, see `read_sizes`, of all devices; None is one device."""
+        return cls() if sizes is None else cls(make_mesh(**read_sizes(sizes)))
+
     @property
     def sizes(self) -> Mapping[str, int]:
         """Devices along each axis of the mesh."""
@@ -94,6 +96,12 @@ class Placement:
         Enter it around calls of compiled functions only, never around a `yield`.
         """
         return contextlib.nullcontext() if self.mesh is None else jax.set_mesh(self.mesh)
+
+    def loading(self) -> contextlib.AbstractContextManager[Any]:
+        """While it is entered, weights are made in host memory, if they are to be cut later."""
+        if self.mesh is None:
+            return contextlib.nullcontext()
+        return jax.default_device(jax.local_devices(backend="cpu")[0])
 
     def params(self, config: ModelConfig, params: PyTree, stacked: bool = False) -> PyTree:
         """A member's weights, or those of a bank, cut by the rules of `models.sharding`.

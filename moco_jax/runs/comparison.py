@@ -10,6 +10,7 @@ from typing import Any, Literal
 from absl import logging
 
 from moco_jax.decoding.hooks import Store
+from moco_jax.decoding.placement import Placement
 from moco_jax.decoding.types import Sampling
 from moco_jax.method import Method, NeedsError
 from moco_jax.runs import naming
@@ -106,6 +107,7 @@ def compare(
     ratio: float = RunConfig.ratio,
     dtype: str | None = None,
     offload: bool = False,
+    mesh: str | None = None,
     data_dir: str | None = None,
     judges: Mapping[str, AnyJudge] | None = None,
     allow_weak_sandbox: bool = False,
@@ -127,6 +129,7 @@ def compare(
         ratio: share of both splits to keep.
         dtype: of the weights.
         offload: keep idle members in host memory.
+        mesh: sizes of the mesh of devices, such as "data=4,tensor=2"; None is one device.
         data_dir: folder of `<task>.json` files.
         judges: models that judge answers, by role; see `run`.
         allow_weak_sandbox: run programs that models wrote even without namespaces.
@@ -137,7 +140,7 @@ def compare(
     """
     if not (methods and tasks and seeds):
         raise ValueError("compare needs at least one method, one task and one seed")
-    members = Members(pool, dtype)
+    members = Members(pool, dtype, Placement.of(mesh))
     base = RunConfig(
         method="",
         task="",
@@ -148,6 +151,7 @@ def compare(
         batch_size=batch_size,
         dtype=dtype,
         offload=offload,
+        mesh=mesh,
         data_dir=data_dir,
         allow_weak_sandbox=allow_weak_sandbox,
         **names_of(judges),

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from moco_jax.decoding.placement import read_sizes
 from moco_jax.decoding.types import Sampling
 from moco_jax.runs import words
 from moco_jax.tasks.judging import ROLES
@@ -31,6 +32,7 @@ class RunConfig:
         dtype: of the weights; None takes float32 on CPU and bfloat16 on accelerators; "int8"
             rounds the kernels of linear layers.
         offload: members that are idle stand in host memory; changes no answer.
+        mesh: sizes of the mesh of devices, such as "model=1,data=4,tensor=2"; None is one device.
         data_dir: folder of `<task>.json` files.
         prompt_template: replaces the task kind's own.
         kind: how to score, where the task's file does not say.
@@ -53,6 +55,7 @@ class RunConfig:
     batch_size: int | Literal["auto"] = 32
     dtype: str | None = None
     offload: bool = False
+    mesh: str | None = None
     data_dir: str | None = None
     prompt_template: str | None = None
     kind: str | None = None
@@ -73,6 +76,8 @@ class RunConfig:
             raise ValueError(f"seed is {self.seed}; it must be 0 or more")
         if not 0.0 < self.ratio <= 1.0:
             raise ValueError(f"ratio is {self.ratio}; it must be above 0 and at most 1")
+        if self.mesh is not None:
+            read_sizes(self.mesh)
         if self.dtype is not None and self.dtype not in DTYPES:
             raise ValueError(f"dtype is {self.dtype!r}; it must be one of {', '.join(DTYPES)}")
 

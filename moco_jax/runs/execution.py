@@ -8,6 +8,7 @@ from absl import logging
 
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.hooks import Store
+from moco_jax.decoding.placement import Placement
 from moco_jax.decoding.types import Response
 from moco_jax.method import Method, Workbench
 from moco_jax.pool import Pool
@@ -79,6 +80,7 @@ def execute(
             store=store,
             meter=ledger,
             progress=progress,
+            placement=Placement.of(config.mesh),
         )
         bound = {role: model.bind(store, ledger.judging) for role, model in models.items()}
         return _attempt(resolved, method, task, pool, engines, ledger, place, bound)

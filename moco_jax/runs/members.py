@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from moco_jax.decoding.hooks import Store
 from moco_jax.decoding.keys import digest
+from moco_jax.decoding.placement import Placement
 from moco_jax.models.checkpoint_files import fetch
 from moco_jax.pool import MemberInfo, Pool, default_dtype, inspect_all
 from moco_jax.runs.resolved import PACKAGE, package_version
@@ -21,13 +22,24 @@ class Members:
         dtype: name of the weights' type.
     """
 
-    def __init__(self, pool: Pool | Sequence[str], dtype: str | None = None):
+    def __init__(
+        self,
+        pool: Pool | Sequence[str],
+        dtype: str | None = None,
+        placement: Placement | None = None,
+    ):
         """Takes a loaded pool, or sources whose configs and tokenizers are read now.
+
+        Args:
+            pool: either.
+            dtype: of the weights.
+            placement: the devices that weights are cut over when they are read.
 
         Raises:
             ValueError: a source cannot be loaded, or `dtype` is not that of the loaded pool.
         """
         self._pool: Pool | None = None
+        self._placement = placement
         if not isinstance(pool, Pool):
             self.infos = inspect_all(pool)
             self.dtype = str(jnp.dtype(dtype) if dtype else default_dtype())
@@ -54,7 +66,7 @@ class Members:
     def load(self, store: Store) -> Pool:
         """The pool with its weights; their identities are noted for the next time."""
         if self._pool is None:
-            self._pool = Pool.of(self.infos, self.dtype)
+            self._pool = Pool.of(self.infos, self.dtype, self._placement)
             for info, member in zip(self.infos, self._pool, strict=True):
                 store.put(_files_key(info, self.dtype), {"identity": member.identity})
         return self._pool

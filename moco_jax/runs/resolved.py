@@ -18,6 +18,7 @@ import numpy as np
 from absl import logging
 
 from moco_jax.decoding.keys import ENGINE_VERSION
+from moco_jax.decoding.placement import Placement
 from moco_jax.method import Method
 from moco_jax.runs.config import RunConfig
 from moco_jax.tasks import Task
@@ -79,6 +80,8 @@ class Resolved:
             "platform": jax.default_backend(),
             "versions": [package_version(PACKAGE), ENGINE_VERSION],
         }
+        if self.config.mesh is not None:
+            parts["mesh"] = Placement.of(self.config.mesh).sizes
         if self.judges:
             parts["judges"] = [[role, identity] for role, _, identity in self.judges]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

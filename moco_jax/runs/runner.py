@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from absl import logging
 
+from moco_jax.decoding.placement import Placement
 from moco_jax.decoding.types import Sampling
 from moco_jax.method import Method
 from moco_jax.runs import naming
@@ -33,6 +34,7 @@ def run(
     ratio: float = RunConfig.ratio,
     dtype: str | None = None,
     offload: bool = False,
+    mesh: str | None = None,
     data_dir: str | None = None,
     prompt_template: str | None = None,
     name: str | None = None,
@@ -58,6 +60,7 @@ def run(
         ratio: share of both splits to keep, from the front.
         dtype: of the weights; None takes float32 on CPU and bfloat16 on accelerators.
         offload: keep idle members in host memory.
+        mesh: sizes of the mesh of devices, such as "data=4,tensor=2"; None is one device.
         data_dir: folder of `<task>.json` files.
         prompt_template: replaces the task kind's own.
         name: what the directory's name begins with; None takes method and task.
@@ -84,6 +87,7 @@ def run(
         batch_size=batch_size,
         dtype=dtype,
         offload=offload,
+        mesh=mesh,
         data_dir=data_dir,
         prompt_template=prompt_template,
         hyperparameters=naming.recorded(method, hyperparameters or {}),
@@ -112,7 +116,7 @@ def start(
 ) -> RunResult:
     """Loads what is still only named, opens the store, and runs."""
     loaded = naming.make_task(task, config)
-    members = Members(pool, config.dtype)
+    members = Members(pool, config.dtype, Placement.of(config.mesh))
     method.needs.check(method.name, members.infos, loaded.kind, members.dtype)
     config = settle(config, [(method, loaded)], members)
     if config.gpu_ids:

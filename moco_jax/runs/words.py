@@ -27,6 +27,7 @@ RUN = frozenset(
         "batch_size",
         "dtype",
         "offload",
+        "mesh",
         "data_dir",
         "prompt_template",
         "name",
