@@ -25,6 +25,7 @@ from moco_jax.models.lora_config import (
     refuse_variants,
     to_peft,
 )
+from moco_jax.models.quantize import refuse_quantized
 
 CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"
 # Where q, k, v (and gate, up) are one tensor, a target among them means that tensor
@@ -95,6 +96,7 @@ def check_fit(params: Params, adapter: Adapter, name: str = "the adapter") -> No
     flat = traverse_util.flatten_dict(params, sep="/")
     for module, factor in adapter.factors.items():
         path = f"{module}/kernel"
+        path = path if path in flat else f"{module}/kernel_int8"
         shape = factor["a"].shape[0], factor["b"].shape[1]
         if path not in flat or flat[path].shape != shape:
             found = list(flat[path].shape) if path in flat else "nothing"
@@ -148,7 +150,12 @@ def _filled_up(
 
 
 def merge_bank(params: Params, bank: Bank) -> Params:
-    """The base with the only adapter of a bank of one added in; see `merge_adapter`."""
+    """The base with the only adapter of a bank of one added in; see `merge_adapter`.
+
+    Raises:
+        ValueError: the base is int8.
+    """
+    refuse_quantized(params, "adding an adapter to its base")
     flat = traverse_util.flatten_dict(params, sep="/")
     factors = traverse_util.flatten_dict(bank, sep="/")
     for path, a in factors.items():

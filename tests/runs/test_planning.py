@@ -9,7 +9,7 @@ from moco_jax import testing
 from moco_jax.decoding.types import Sampling
 from moco_jax.methods import METHODS, make_method
 from moco_jax.models.memory import Hardware
-from moco_jax.pool import Pool
+from moco_jax.pool import Pool, inspect_all
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.execution import execute
 from moco_jax.runs.members import Members
@@ -152,6 +152,25 @@ def test_adapters_over_one_base_hold_it_once():
     assert len(planning.held_models(infos)) == 1
     assert len(planning.held_models(infos[:2])) == 2
     assert len(planning.held_models([one, POOL[1].info, one])) == 2
+
+
+def test_a_base_outside_of_the_pool_is_not_read_either(monkeypatch):
+    def read(*_):
+        raise AssertionError("weights were read")
+
+    monkeypatch.setattr("moco_jax.pool.load_checkpoint", read)
+    setting = setting_of(POOL, infos=inspect_all(["tiny:math", "tiny:words"]))
+    method = make_method("weight_ties", {"base_model": "tiny:base"})
+    found = planning.Planner(setting).plan(config_of("weight_ties"), method, TASK)
+    assert found.most.requests == len(TASK.test)
+
+
+def test_adapters_of_an_int8_base_are_planned():
+    infos = inspect_all(["tiny:math-lora", "tiny:words-lora"])
+    setting = setting_of(POOL, infos=infos, dtype="int8")
+    method = make_method("text_majority_vote", {})
+    found = planning.Planner(setting).plan(config_of("text_majority_vote"), method, TASK)
+    assert found.most.requests == 2 * len(TASK.test)
 
 
 def test_memory_grows_with_the_width_and_shrinks_with_offloading():

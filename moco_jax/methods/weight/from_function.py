@@ -61,4 +61,5 @@ def find_base(method: str, name: str, bench: Workbench) -> Member:
     first = bench.pool[0]
     info = inspect(name)
     Needs(same_architecture=True).check(method, [first.info, info], bench.dev.items[0].kind)
-    return Member.load(info, jax.tree.leaves(first.params)[0].dtype)
+    # Of the pool's own kind: a plan has members that read no weights
+    return type(first).load(info, first.dtype)
