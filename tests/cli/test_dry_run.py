@@ -1,0 +1,72 @@
+"""`--dry_run` from the command line."""
+
+import pathlib
+import re
+from collections.abc import Callable
+
+import pytest
+
+from moco_jax.cli import dry_run
+
+Moco = Callable[..., tuple[int, str, str]]
+
+
+def flags_of(models: list[str], task: str, out: pathlib.Path) -> list[str]:
+    return [
+        f"--models={','.join(models)}",
+        f"--task={task}",
+        f"--out={out}",
+        "--max_new_tokens=4",
+        "--compilation_cache=none",
+        "--dry_run",
+    ]
+
+
+def test_run_says_what_it_would_take_and_leaves_nothing(
+    moco: Moco, models: list[str], task_file: str, tmp_path: pathlib.Path
+) -> None:
+    out = tmp_path / "runs"
+    code, shown, _ = moco(
+        "run", "--method=text_majority_vote", "--batch_size=auto", *flags_of(models, task_file, out)
+    )
+    assert code == 0
+    row = next(line for line in shown.splitlines() if line.startswith("text_majority_vote"))
+    # Two members, eight questions, four tokens each
+    assert row.split()[2] == "16"
+    assert row.split()[4] == "64"
+    assert "8 rows at a time" in shown
+    assert "every answer has 4 tokens" in shown
+    assert re.search(r"GFLOP/s at 8 rows, measured now", shown)
+    assert not out.exists()
+
+
+def test_compare_plans_a_row_per_method_with_ranges_and_reasons(
+    moco: Moco, models: list[str], task_file: str, tmp_path: pathlib.Path
+) -> None:
+    methods = "single_model,best_on_dev,api_cascade"
+    code, shown, _ = moco(
+        "compare",
+        f"--methods={methods}",
+        "--seeds=1,2",
+        "--expected_tokens=2",
+        *flags_of(models, task_file, tmp_path / "runs"),
+    )
+    assert code == 0
+    assert "not planned: single_model on" in shown
+    assert re.search(r"^api_cascade .* 16 - 24 ", shown, re.MULTILINE)
+    assert "every answer has 2 tokens" in shown
+
+
+@pytest.mark.parametrize("value", ["most", "0", "-3"])
+def test_a_batch_size_that_is_none_is_refused(
+    moco: Moco, models: list[str], task_file: str, tmp_path: pathlib.Path, value: str
+) -> None:
+    flags = flags_of(models, task_file, tmp_path / "runs")
+    code, _, err = moco("run", "--method=best_on_dev", f"--batch_size={value}", *flags)
+    assert code == 2
+    assert "at least 1, or auto" in err
+
+
+def test_times_are_for_people() -> None:
+    said = [dry_run.duration(seconds) for seconds in (0.25, 80, 600, 7200, 400_000)]
+    assert said == ["0.25 s", "80 s", "10 min", "2 h", "4.6 days"]
