@@ -84,7 +84,7 @@ def _between(
             beyond = row > high
             # Few are picked: finding their places first is several times faster than a mask
             places = np.flatnonzero(np.logical_xor(row >= low, beyond))
-            above.append(np.count_nonzero(beyond))
+            above.append(int(np.count_nonzero(beyond)))
             within.append(row[places])
         return above, within
 
