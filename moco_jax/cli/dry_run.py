@@ -59,18 +59,15 @@ def show(
         tasks: names or paths.
         seeds: one run of each method on each task per seed.
     """
-    import jax
-
-    from moco_jax.models.memory import Hardware
     from moco_jax.runs import naming
     from moco_jax.runs.config import AUTO
     from moco_jax.runs.members import Members
     from moco_jax.runs.planning.plan import Planner, Setting
     from moco_jax.runs.planning.rates import device_memory, measure
-    from moco_jax.runs.planning.settle import widest
+    from moco_jax.runs.planning.settle import hardware_of, widest
 
     members = Members(config.models, config.dtype)
-    hardware = Hardware(jax.default_backend())
+    hardware = hardware_of(config)
     rates = measure(hardware.multiplied_in(hardware.computes_in(members.dtype)))
     setting = Setting(members.infos, members.dtype, rates, hardware, parsed[EXPECTED])
     made = [naming.make_method(method, {}) for method in methods]

@@ -4,6 +4,7 @@ The others wait in host memory. Before a program runs, the weights it needs are 
 devices, and those that were used longest ago make room.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +21,11 @@ def to_device(group: Group, weights: Weights) -> Weights:
     """Puts weights whole onto the first device of this process."""
     del group
     return jax.device_put(weights, jax.local_devices()[0])
+
+
+def host_memory() -> contextlib.AbstractContextManager[Any]:
+    """While it is entered, arrays are made in host memory."""
+    return jax.default_device(jax.local_devices(backend="cpu")[0])
 
 
 class Residency:

@@ -81,6 +81,7 @@ def execute(
             meter=ledger,
             progress=progress,
             placement=Placement.of(config.mesh),
+            residency=members.residency,
         )
         bound = {role: model.bind(store, ledger.judging) for role, model in models.items()}
         return _attempt(resolved, method, task, pool, engines, ledger, place, bound)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from moco_jax.decoding.hooks import Store
 from moco_jax.decoding.keys import digest
 from moco_jax.decoding.placement import Placement
+from moco_jax.decoding.residency import Residency, host_memory, to_device
 from moco_jax.models.checkpoint_files import fetch
 from moco_jax.pool import MemberInfo, Pool, default_dtype, inspect_all
 from moco_jax.runs.resolved import PACKAGE, package_version
@@ -20,6 +21,7 @@ class Members:
     Attributes:
         infos: what is known before weights are read, in order.
         dtype: name of the weights' type.
+        residency: brings weights from host memory where they are kept there, else None.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Members:
             ValueError: a source cannot be loaded, or `dtype` is not that of the loaded pool.
         """
         self._pool: Pool | None = None
+        self.residency: Residency | None = None
         self._placement = placement
         if not isinstance(pool, Pool):
             self.infos = inspect_all(pool)
@@ -58,6 +61,22 @@ class Members:
         """Whether the weights were read already."""
         return self._pool is not None
 
+    def offload(self, budget: int) -> None:
+        """Keeps weights in host memory until a program needs them.
+
+        Args:
+            budget: bytes of weights that each device may hold.
+
+        Raises:
+            ValueError: they were read already.
+        """
+        if self._pool is not None:
+            raise ValueError(
+                "offload has no effect on a pool that is loaded already; pass the members' names"
+            )
+        placement = self._placement or Placement()
+        self.residency = Residency(budget, placement.weights if placement.mesh else to_device)
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names in order."""
@@ -66,7 +85,11 @@ class Members:
     def load(self, store: Store) -> Pool:
         """The pool with its weights; their identities are noted for the next time."""
         if self._pool is None:
-            self._pool = Pool.of(self.infos, self.dtype, self._placement)
+            if self.residency is None:
+                self._pool = Pool.of(self.infos, self.dtype, self._placement)
+            else:
+                with host_memory():
+                    self._pool = Pool.of(self.infos, self.dtype)
             for info, member in zip(self.infos, self._pool, strict=True):
                 store.put(_files_key(info, self.dtype), {"identity": member.identity})
         return self._pool

@@ -7,6 +7,7 @@ import pytest
 
 import moco_jax
 from moco_jax import testing
+from moco_jax.decoding.residency import Residency
 from moco_jax.decoding.types import Sampling
 from moco_jax.method import NeedsError
 from moco_jax.methods import make_method
@@ -15,8 +16,10 @@ from moco_jax.models.memory import Hardware
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.members import Members
 from moco_jax.runs.planning import plan as planning
+from moco_jax.runs.planning import settle as settling
 from moco_jax.runs.planning.rates import Rates, device_memory, measure
 from moco_jax.runs.planning.settle import UNTIMED, DoesNotFit, check_weights, settle, widest
+from moco_jax.runs.runner import start
 
 TINY = ("tiny:math", "tiny:words", "tiny:facts")
 TASK = testing.dummy_task("multiple_choice", 40)
@@ -72,6 +75,35 @@ def test_a_pool_that_is_too_large_is_refused_with_numbers(members, setting):
         check_weights(on_gpu, one)
 
 
+def test_an_offloaded_run_answers_alike_in_less_room(members, tmp_path, monkeypatch):
+    sampling = Sampling(max_new_tokens=6)
+    task = testing.dummy_task("multiple_choice", 3)
+    config = dataclasses.replace(AUTO, batch_size=4, sampling=sampling, out=str(tmp_path / "a"))
+    here = start(config, VOTE, task, TINY, anew=False, progress=False)
+    one = memory.weight_bytes(members.infos[0].config, "float32")
+    room = 3 * one
+    monkeypatch.setattr("moco_jax.runs.planning.settle.device_memory", lambda: room)
+    kept = []
+    monkeypatch.setattr(
+        "moco_jax.runs.members.Residency", lambda *args: kept.append(Residency(*args)) or kept[0]
+    )
+    config = dataclasses.replace(config, offload=True, out=str(tmp_path / "b"))
+    away = start(config, VOTE, task, TINY, anew=False, progress=False)
+    assert 0 < kept[0].resident <= kept[0].budget < room
+    files = [(run.directory / "responses.jsonl").read_text() for run in (here, away)]
+    assert files[0] == files[1]
+    assert here.directory.name == away.directory.name
+    loaded = Members(testing.dummy_pool(1))
+    with pytest.raises(ValueError, match="loaded already"):
+        loaded.offload(1)
+
+
+def test_a_mesh_of_one_device_shares_nothing():
+    for mesh in (None, "data=-1", "model=1,data=1,tensor=1"):
+        config = dataclasses.replace(AUTO, mesh=mesh)
+        assert settling.hardware_of(config) == Hardware("cpu", tensor=1, rows=1)
+
+
 def test_auto_is_recorded_as_a_number(tmp_path):
     result = moco_jax.run(
         "best_on_dev",
@@ -118,11 +150,9 @@ def test_adapters_stand_over_an_int8_base():
     greedy = Sampling(max_new_tokens=8, temperature=0.0)
     prompts = [item.prompt for item in moco_jax.load_task("tiny_mix").test.items[:8]]
     said = [pool.generate(prompts, greedy) for pool in (full, small)]
-    pairs = [
-        (a.text, b.text) for x, y in zip(*said, strict=True) for a, b in zip(x, y, strict=True)
-    ]
-    assert sum(a == b for a, b in pairs) >= 0.8 * len(pairs)
-    with pytest.raises(ValueError, match="adding an adapter to its base needs .* int8"):
+    texts = [[one.text for row in rows for one in row] for rows in said]
+    assert sum(a == b for a, b in zip(*texts, strict=True)) >= 0.8 * len(texts[0])
+    with pytest.raises(ValueError, match=r"adding an adapter to its base needs .* int8"):
         _ = small[0].params
 
 

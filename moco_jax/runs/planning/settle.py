@@ -6,9 +6,11 @@ from collections.abc import Sequence
 import jax
 from absl import logging
 
+from moco_jax.decoding.placement import Placement
 from moco_jax.method import Method
 from moco_jax.models import memory
 from moco_jax.models.memory import Hardware, readable
+from moco_jax.models.sharding import DATA, MODEL, TENSOR
 from moco_jax.runs.config import AUTO, RunConfig
 from moco_jax.runs.members import Members
 from moco_jax.runs.planning.engine import Demand
@@ -41,25 +43,43 @@ def settle(
     Args:
         config: what was asked for.
         runs: the methods and tasks that it is asked for.
-        members: the pool; its weights are not read.
+        members: the pool; its weights are not read. With `config.offload` it is told to keep them
+            in host memory, and how much of a device they may take.
         limit: bytes that one device may hold; None asks the device.
 
     Raises:
         DoesNotFit: the pool's weights alone, or with "auto" any plan, take more than there is.
     """
-    hardware = Hardware(jax.default_backend())
-    setting = Setting(members.infos, members.dtype, UNTIMED, hardware)
+    setting = Setting(members.infos, members.dtype, UNTIMED, hardware_of(config))
     limit = device_memory() if limit is None else limit
     if not members.loaded:
         check_weights(setting, limit, config.offload)
-    if config.batch_size != AUTO:
+    if config.batch_size != AUTO and not config.offload:
         return config
     planner = Planner(setting)
     plans = [planner.plan(config, method, task) for method, task in runs]
     demands = [demand for plan in plans for demand in plan.demands]
-    width = widest(setting, demands, limit, config.offload)
-    logging.info("batch_size=auto: %d rows at a time", width)
-    return dataclasses.replace(config, batch_size=width)
+    if config.batch_size == AUTO:
+        width = widest(setting, demands, limit, config.offload)
+        logging.info("batch_size=auto: %d rows at a time", width)
+        config = dataclasses.replace(config, batch_size=width)
+    if config.offload:
+        members.offload(limit - room_for_rows(setting, demands, config.width))
+    return config
+
+
+def hardware_of(config: RunConfig) -> Hardware:
+    """The devices that a config asks for."""
+    sizes = Placement.of(config.mesh).sizes
+    rows = sizes.get(MODEL, 1) * sizes.get(DATA, 1)
+    return Hardware(jax.default_backend(), sizes.get(TENSOR, 1), rows)
+
+
+def room_for_rows(setting: Setting, demands: Sequence[Demand], width: int) -> int:
+    """Bytes that each device needs besides weights."""
+    loads = (demand.load(width) for demand in demands)
+    needs = (memory.load_memory(load, setting.dtype, setting.hardware) for load in loads)
+    return max((need.total for need in needs), default=0)
 
 
 def check_weights(setting: Setting, limit: int, offload: bool = False) -> None:
