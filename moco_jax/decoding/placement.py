@@ -135,14 +135,6 @@ class Placement:
                     return
             yield item
 
-    def gathered(self, tree: PyTree) -> PyTree:
-        """Host arrays of whole leaves, in every process; all processes must call it."""
-        if self.mesh is None or jax.process_count() == 1:
-            return jax.device_get(tree)
-        whole = jax.jit(lambda leaf: leaf, out_shardings=NamedSharding(self.mesh, PartitionSpec()))
-        # Leaf by leaf: a whole model may not fit beside its own share
-        return jax.tree.map(lambda leaf: np.asarray(whole(leaf)), tree)
-
 
 @functools.lru_cache
 def _warn_of_undivided(config: ModelConfig, parts: int) -> None:

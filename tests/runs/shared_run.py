@@ -1,4 +1,7 @@
-"""One of two processes of one run. Usage: python shared_run.py PORT INDEX FOLDER."""
+"""One of two processes of one run, and of one on a mesh of both.
+
+Usage: python shared_run.py PORT INDEX FOLDER
+"""
 
 import pathlib
 import sys
@@ -14,7 +17,9 @@ def main(port: str, index: str, folder: str) -> None:
     jax.config.update("jax_compilation_cache_dir", str(CACHE))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
-    jax.distributed.initialize(f"localhost:{port}", num_processes=2, process_id=int(index))
+    from moco_jax.runs.processes import join_processes
+
+    join_processes(f"localhost:{port}", 2, int(index))
 
     import toy_methods
 
@@ -25,6 +30,9 @@ def main(port: str, index: str, folder: str) -> None:
     settings = {"out": folder, "sampling": testing.SHORT, "batch_size": 4}
     first = run(toy_methods.Relay, pool, task, **settings)
     again = run(toy_methods.Relay, pool, task, **settings)
+    # The same rows, dealt out over the two processes
+    dealt = run(toy_methods.Relay, pool, task, mesh="data=2", **settings)
+    print(f"DEALT {dealt.score} {dealt.directory}")
     print(f"RESULT {first.score} {again == first or index == '1'} {first.directory}")
 
 
