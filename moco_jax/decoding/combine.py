@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from moco_jax.kernels.fused_sample import mix
+
 PyTree = Any
 
 
@@ -78,7 +80,7 @@ FIRST = Combine(_first, name="single")
 
 def _weighted_logits(theta, carry, keys, logits, aux):
     del keys, aux
-    return carry, Choice(logits=jnp.einsum("bm,mbv->bv", theta, logits))
+    return carry, Choice(logits=mix(theta, logits))
 
 
 WEIGHTED_LOGITS = Combine(_weighted_logits, name="weighted_logits")

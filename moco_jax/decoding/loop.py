@@ -166,6 +166,27 @@ def copy_prefix(
     return deal_cache(group, cache)
 
 
+@functools.partial(jax.jit, static_argnames=("group",), donate_argnames=("cache",))
+def move_rows(
+    group: Group, others: KVCache, cache: KVCache, sources: jax.Array, targets: jax.Array
+) -> KVCache:
+    """Copies whole rows of a smaller cache to the front of rows of another.
+
+    Args:
+        group: whose caches they are.
+        others: the smaller cache, read.
+        cache: the cache, donated.
+        sources: i32[P] rows to read.
+        targets: i32[P] rows to write; an index beyond the cache is padding.
+    """
+    start = row_index(group, others, sources)
+    end = (*row_index(group, cache, targets), slice(others[0][0].shape[-3]))
+    moved = jax.tree.map(
+        lambda leaf, other: leaf.at[end].set(other[start], mode="drop"), cache, others
+    )
+    return deal_cache(group, moved)
+
+
 @functools.partial(jax.jit, static_argnames=("program",), donate_argnames=("caches", "rows"))
 def decode(
     program: Program,

@@ -16,6 +16,7 @@ from moco_jax.decoding.call import solo
 from moco_jax.decoding.combine import FIRST
 from moco_jax.decoding.groups import new_cache
 from moco_jax.decoding.keys import row_key
+from moco_jax.decoding.prefill import read_blocks
 from moco_jax.decoding.render import Speaker
 from moco_jax.decoding.sampling import Filters, Knobs
 from moco_jax.decoding.types import Sampling
@@ -145,7 +146,7 @@ class Session:
             for block in reading.blocks_of(row, int(self._read[row]), text[self._read[row] : -1])
         ]
         owners = dict.fromkeys(range(len(self.texts)), 0)
-        self._cache = schedule.read_blocks(self._group, self._weights, self._cache, blocks, owners)
+        self._cache = read_blocks(self._group, self._weights, self._cache, blocks, owners)
         self._read = np.array([len(text) - 1 for text in self.texts])
 
     def _check_room(self, added: Sequence[int] | np.ndarray) -> None:

@@ -47,13 +47,15 @@ def make_prompts(count: int, longest: int = 40) -> list[np.ndarray]:
 PROMPTS = make_prompts(7)
 
 
-def generate(prompts, sampling, *, width=4, chunk=8, combine=FIRST, params=PARAMS[:1], theta=()):
+def generate(
+    prompts, sampling, *, width=4, chunk=8, combine=FIRST, params=PARAMS[:1], theta=(), eos=(EOS,)
+):
     configs = (CONFIG,) * len(params)
     program = loop.Program(
         tuple(Group(config) for config in configs), combine, Filters.of(sampling), VOCAB
     )
     machine = schedule.Machine(
-        program, tuple(Weights(p) for p in params), Knobs.of(sampling), (EOS,), width, chunk
+        program, tuple(Weights(p) for p in params), Knobs.of(sampling), eos, width, chunk
     )
     jobs = [
         schedule.Job(
@@ -133,6 +135,59 @@ def test_text_depends_on_nothing_but_the_row_and_the_width():
         assert same(whole[index], reversed_order[len(PROMPTS) - 1 - index])
     assert same(whole[2], fewer[0])
     assert same(whole[3], fewer[1])
+
+
+LONG = Sampling(temperature=0, max_new_tokens=700)
+
+
+def test_a_text_that_outgrows_its_stage_goes_on_in_a_larger_one(monkeypatch):
+    sizes, make = [], schedule.Stage
+
+    def noting(machine, size, room, theta):
+        sizes.append(size)
+        return make(machine, size, room, theta)
+
+    monkeypatch.setattr(schedule, "Stage", noting)
+    theta = np.array([0.3, 0.7], np.float32)
+    streams = generate_long(PROMPTS, combine=WEIGHTED_LOGITS, params=PARAMS, theta=theta)
+    assert set(sizes) == {128, 512, 1024}
+    for index, prompt in enumerate(PROMPTS):
+        text = np.concatenate([prompt, streams[index].tokens])
+        assert len(streams[index].tokens) == 700
+        logits = [
+            unembed(CONFIG, params, forward(CONFIG, params, text[None], positions_of(text))[0][0])
+            for params in PARAMS
+        ]
+        expected = np.argmax(0.3 * logits[0] + 0.7 * logits[1], -1)[len(prompt) - 1 : -1]
+        assert np.mean(streams[index].tokens == expected) > 0.99
+    alone = generate_long(PROMPTS[2:4], combine=WEIGHTED_LOGITS, params=PARAMS, theta=theta)
+    assert same(streams[2], alone[0])
+    assert same(streams[3], alone[1])
+
+
+def test_short_answers_never_pay_for_a_long_budget(monkeypatch):
+    sizes, make = [], schedule.Stage
+
+    def noting(machine, size, room, theta):
+        sizes.append(size)
+        return make(machine, size, room, theta)
+
+    monkeypatch.setattr(schedule, "Stage", noting)
+
+    def ending(theta, carry, keys, logits, aux):
+        return carry, Choice(logits[0], stop=aux.step >= 9)
+
+    streams = generate_long(PROMPTS, combine=Combine(ending, name="ending"))
+    assert {len(stream.tokens) for stream in streams.values()} == {10}
+    assert sizes == [128]
+
+
+def generate_long(prompts, **settings):
+    return generate(prompts, LONG, width=4, chunk=64, eos=(), **settings)
+
+
+def positions_of(text):
+    return jnp.arange(len(text))[None]
 
 
 def test_long_prompts_are_read_in_blocks():

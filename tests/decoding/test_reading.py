@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moco_jax.decoding import reading, schedule
+from moco_jax.decoding import prefill, reading
 from moco_jax.decoding.buckets import PREFILL_BLOCK
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.types import Request, Sampling
@@ -53,13 +53,13 @@ def test_a_plan_fills_every_slot_with_its_own_text(data):
 
 def computed_tokens(monkeypatch, requests, sampling, **settings):
     """Responses, and how many prompt tokens went through the model."""
-    counted, read = [0], schedule.read_blocks
+    counted, read = [0], prefill.read_blocks
 
     def counting(group, weights, cache, blocks, owners):
         counted[0] += sum(len(part) for _, _, part in blocks)
         return read(group, weights, cache, blocks, owners)
 
-    monkeypatch.setattr(schedule, "read_blocks", counting)
+    monkeypatch.setattr(prefill, "read_blocks", counting)
     responses = Engine(**settings).ask([MEMBER] * len(requests), requests, sampling)
     monkeypatch.undo()
     return responses, counted[0]
