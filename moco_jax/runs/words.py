@@ -39,6 +39,9 @@ NO_EFFECT: dict[str, str] = {
     "big_model_mode": "members stay on the devices there are, however large",
     "max_parallel_generation_models": "all members stay loaded, so nothing is started in waves",
     "load_in_8bit": "weights are loaded in `dtype`; pass dtype=int8 for one byte per weight",
+    "dare_ties_base_path": "merged checkpoints stand in the run's own directory",
+    "expo_base_path": "merged checkpoints stand in the run's own directory",
+    "swarm_base_path": "particles stay in memory, the best stands in the run's own directory",
     "resume": "a run that was interrupted always goes on where it was",
 }
 """Names of the reference that change nothing here, and why."""

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from moco_jax.kernels import fused_sample, low_rank, ties_merge
+from moco_jax.kernels import fused_sample, low_rank, platforms, ties_merge
 from moco_jax.kernels.fused_sample import Filters, Knobs
 from moco_jax.kernels.platforms import pick
 
@@ -35,11 +35,17 @@ def test_without_an_accelerator_no_kernel_is_traced():
     assert pick(lambda x: x + 1, forbidden, forbidden, 1) == 2
 
 
+def test_a_kernel_that_never_ran_on_a_platform_is_not_picked(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert pick(lambda x: x + 1, forbidden, forbidden, 1) == 2
+
+
 @pytest.mark.parametrize("function", [bank, merge, draw])
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 def test_accelerators_get_the_kernel_and_cpus_the_reference(monkeypatch, platform, function):
     plain = function(jnp.ones((4, 64)))
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(platforms, "MEASURED", {"cuda", "tpu"})
     traced = jax.jit(lambda x: function(x)).trace(jnp.ones((4, 64)))
     assert CALLS[platform] in traced.lower(lowering_platforms=(platform,)).as_text()
     assert not any(call in traced.lower().as_text() for call in CALLS.values())
