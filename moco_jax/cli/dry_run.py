@@ -123,9 +123,8 @@ def _text(
         f"memory  weights {readable(peak.weights)} in {setting.dtype}, cache "
         f"{readable(peak.cache)}, working {readable(peak.working)}: {readable(peak.total)} of "
         f"{readable(limit)} that a device may hold{over}; {config.width} rows at a time",
-        f"assumed every answer has {length} tokens where it may have as many; where a range "
-        "stands, a method looks at the answers: from "
-        + " to ".join(f"'{scenario.name}'" for scenario in SCENARIOS),
+        f"assumed every answer has {length} tokens, or as many as it may have; ranges, where a "
+        "method looks at the answers: " + ", or ".join(scenario.name for scenario in SCENARIOS),
         f"        {rates.bandwidth / 1e9:.3g} GB/s and {rates.flops(config.width) / 1e9:.3g} "
         f"GFLOP/s at {config.width} rows, measured now; compiling, loading, judging and what the "
         "store holds already are not counted",

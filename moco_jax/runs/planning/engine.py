@@ -41,8 +41,8 @@ class Scenario:
     rising: bool
 
 
-SURE = Scenario("members are equally sure of all answers, dev scores do not change", False, False)
-DOUBTFUL = Scenario("members are less sure on test than on dev, dev scores keep rising", True, True)
+SURE = Scenario("all answers are equally sure and no dev score changes", False, False)
+DOUBTFUL = Scenario("all are less sure on test than on dev and dev scores keep rising", True, True)
 SCENARIOS = (SURE, DOUBTFUL)
 
 
