@@ -143,15 +143,13 @@ def cache_bytes(config: ModelConfig, rows: int, slots: int, dtype: str, hardware
 
 
 def step_bytes(load: Load) -> int:
-    """Bytes that one decode step works with: every member's logits, and what they become."""
+    """Bytes that one decode step works with, every member's logits first of all."""
     vocab = max(config.vocab_size for config in load.configs)
-    groups = len(load.configs)
-    copies = 1 if groups == 1 else 2 * groups
     inner = max(
         SPREAD * (config.hidden_size + config.intermediate_size) + config.num_heads * load.slots
         for config in load.configs
     )
-    return 4 * load.rows * (copies * vocab + inner)
+    return 4 * load.rows * (len(load.configs) * vocab + inner)
 
 
 def prefill_bytes(load: Load, dtype: str, hardware: Hardware) -> int:
