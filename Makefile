@@ -7,6 +7,8 @@ EXPERTS := tiny:math,tiny:words,tiny:facts
 # What each expert is good at, as `moco list members` says it.
 DESCRIPTIONS := ["good with numbers, sums and differences", "good with letters and spelling", \
   "knows people, their homes, pets, drinks and crafts"]
+# Merges of what the experts changed in the model they were all made from.
+BASED := task_arithmetic ties dare della breadcrumbs model_stock
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test parity lint format bench clean
@@ -22,7 +24,9 @@ help:
 demo: $(VENV)/installed
 	$(BIN)/moco compare --methods=all --tasks=tiny_mix --models=$(EXPERTS) --out=$(DEMO) \
 	  --html=$(DEMO)/report.html \
-	  --set 'api_prompt_routing.model_descriptions=$(DESCRIPTIONS)'
+	  --set 'api_prompt_routing.model_descriptions=$(DESCRIPTIONS)' \
+	  $(foreach name,$(BASED),--set 'weight_$(name).base_model=tiny:base') \
+	  --set weight_dare_ties.base_model_name=tiny:base
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m "not parity"

@@ -2,7 +2,7 @@
 
 import ast
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 METHODS = pathlib.Path(__file__).parent.parent / "methods"
@@ -35,20 +35,26 @@ def list_methods() -> list[MethodLine]:
     """Every built-in method, by level, then by name."""
     found = []
     for level in LEVELS:
-        lines = [line for file in (METHODS / level).glob("*.py") for line in _methods_in(file)]
-        found += sorted(lines, key=lambda line: line.name)
+        trees = [ast.parse(file.read_text()) for file in (METHODS / level).glob("*.py")]
+        nodes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
+        classes = {node.name: node for node in nodes}
+        found += sorted(_methods_in(classes), key=lambda line: line.name)
     return found
 
 
-def _methods_in(file: pathlib.Path) -> Iterator[MethodLine]:
-    for node in ast.parse(file.read_text()).body:
-        if not isinstance(node, ast.ClassDef):
-            continue
-        fields = {
-            part.target.id: part
-            for part in node.body
-            if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
-        }
+def _fields_of(node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> dict[str, ast.AnnAssign]:
+    """Annotated fields of a class, after those it inherits within its level."""
+    fields: dict[str, ast.AnnAssign] = {}
+    for base in reversed(node.bases):
+        if isinstance(base, ast.Name) and base.id in classes:
+            fields |= _fields_of(classes[base.id], classes)
+    own = (part for part in node.body if isinstance(part, ast.AnnAssign))
+    return fields | {part.target.id: part for part in own if isinstance(part.target, ast.Name)}
+
+
+def _methods_in(classes: Mapping[str, ast.ClassDef]) -> Iterator[MethodLine]:
+    for node in classes.values():
+        fields = _fields_of(node, classes)
         name = fields["name"].value if "name" in fields else None
         if isinstance(name, ast.Constant) and isinstance(name.value, str):
             yield MethodLine(
