@@ -31,6 +31,7 @@ _NEW = flags.DEFINE_integer("new", 64, "Tokens of an answer, where all are equal
 _MOST = flags.DEFINE_integer("most", 128, "Most tokens of an answer of geometric length.")
 _CALLS = flags.DEFINE_integer("calls", 4, "Batches of requests with answers of geometric length.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Warm runs of each side.")
+_PARTS = flags.DEFINE_list("parts", ["single", "single_geometric"], "Tables to measure.")
 _QUICK = flags.DEFINE_bool("quick", False, "Only see that it runs.")
 _JSON = flags.DEFINE_string("json", None, "Where to write the tables.")
 
@@ -139,7 +140,7 @@ def main(_: list[str]) -> None:
     most, calls = _MOST.value, _CALLS.value
     if _QUICK.value:
         sizes, batches, most, calls = ["tiny"], [1, 2], 16, 2
-    even, uneven = [], []
+    tables: dict[str, list[dict]] = {part: [] for part in _PARTS.value}
     for name in sizes:
         member = sized.sized_member(sized.SIZES[name])
         with tempfile.TemporaryDirectory() as folder:
@@ -147,15 +148,17 @@ def main(_: list[str]) -> None:
             model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
         model.generation_config.eos_token_id = None
         for batch in batches:
-            work = Work.of(member, np.full(batch, _NEW.value if not _QUICK.value else 8))
-            even.append({"size": name} | compare(member, model, work, batch))
-            work = Work.of(member, geometric(calls * batch, most))
-            uneven.append({"size": name} | compare(member, model, work, batch))
-            print(even[-1], uneven[-1], sep="\n", flush=True)
+            lengths = {
+                "single": np.full(batch, _NEW.value if not _QUICK.value else 8),
+                "single_geometric": geometric(calls * batch, most),
+            }
+            for part, rows in tables.items():
+                work = Work.of(member, lengths[part])
+                rows.append({"size": name} | compare(member, model, work, batch))
+                print(rows[-1], flush=True)
         del member, model
         jax.clear_caches()
     facts = timing.machine() | {"torch threads": str(torch.get_num_threads())}
-    tables = {"single": even, "single_geometric": uneven}
     sections = [Section(name, table_of(rows), facts) for name, rows in tables.items()]
     print(publish(sections, _JSON.value))
 
