@@ -17,7 +17,7 @@ XLA compiles the reference: a kernel held to it by the interpreter alone may sti
 def pick(
     reference: Callable[..., Any], cuda: Callable[..., Any], tpu: Callable[..., Any], *args: Any
 ) -> Any:
-    """Calls the form that suits the platform the program is lowered for.
+    """Calls the form that suits the platform of the program; over a mesh, the reference.
 
     Args:
         reference: the plain jnp form.
@@ -30,6 +30,9 @@ def pick(
     """
     # Without an accelerator kernels are not even traced, which would take longer than the rest.
     if jax.default_backend() == "cpu" or not MEASURED:
+        return reference(*args)
+    # The compiler cannot cut a kernel: over a mesh it would gather all that the kernel reads.
+    if not jax.sharding.get_abstract_mesh().empty:
         return reference(*args)
     kernels = {name: form for name, form in (("cuda", cuda), ("tpu", tpu)) if name in MEASURED}
     return jax.lax.platform_dependent(*args, default=reference, **kernels)

@@ -40,6 +40,13 @@ def test_a_kernel_that_never_ran_on_a_platform_is_not_picked(monkeypatch):
     assert pick(lambda x: x + 1, forbidden, forbidden, 1) == 2
 
 
+def test_over_a_mesh_no_kernel_is_traced(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(platforms, "MEASURED", {"cuda", "tpu"})
+    with jax.set_mesh(jax.make_mesh((1,), ("data",))):
+        assert pick(lambda x: x + 1, forbidden, forbidden, 1) == 2
+
+
 @pytest.mark.parametrize("function", [bank, merge, draw])
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 def test_accelerators_get_the_kernel_and_cpus_the_reference(monkeypatch, platform, function):
