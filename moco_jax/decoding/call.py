@@ -15,6 +15,7 @@ from moco_jax.decoding.keys import ENGINE_VERSION, digest, occurrences, row_key
 from moco_jax.decoding.population import Population
 from moco_jax.decoding.render import Prompt, Speaker, effective_sampling, render
 from moco_jax.decoding.sampling import Filters, Knobs
+from moco_jax.decoding.stacks import alike
 from moco_jax.decoding.types import Request, Response, Sampling, Turn, Usage
 from moco_jax.models.cost import generation_flops
 from moco_jax.models.packing import WIDE
@@ -50,6 +51,8 @@ class Call:
         sampling: how tokens are drawn.
         combine: the policy.
         thetas: per request, its settings.
+        apart: shares of devices that members can be dealt out to; beyond 1, those who write
+            together compute at the same time where they are alike and divide evenly.
     """
 
     speakers: list[tuple[Speaker, ...]]
@@ -58,6 +61,7 @@ class Call:
     sampling: Sampling
     combine: Combine
     thetas: list[PyTree]
+    apart: int = 1
 
     @functools.cached_property
     def places(self) -> list[int]:
@@ -98,8 +102,23 @@ class Call:
         return max(Counter(self.owners).values(), default=1)
 
     @functools.cached_property
+    def stackable(self) -> bool:
+        """Whether those who write together are one stack, with devices of their own for each."""
+        speakers = self.speakers[0]
+        return (
+            self.apart > 1
+            and len(speakers) > 1
+            and len(speakers) % self.apart == 0
+            and len({speaker.config for speaker in speakers}) == 1
+            and all(speaker.variant is None for speaker in speakers)
+            and alike([speaker.params for speaker in speakers])
+        )
+
+    @functools.cached_property
     def groups(self) -> tuple[Group, ...]:
         """The static side of all that is computed."""
+        if self.stackable:
+            return (Group(self.speakers[0][0].config, len(self.speakers[0]), "voices"),)
         if self.population is None:
             return tuple(solo(speaker)[0] for speaker in self.speakers[0])
         uneven = self.longest_share * self.population.size > UNEVEN * len(self.requests)
@@ -107,7 +126,7 @@ class Call:
 
     def slots(self, width: int) -> int:
         """Rows decoded together when each parameter set may have `width`."""
-        sets = self.groups[0].sets
+        sets = self.groups[0].sets // self.groups[0].voices
         return sets * max(1, min(width, MOST_ROWS // sets))
 
     def plan(self, seed: int, asked: dict[str, int]) -> list[Row]:
@@ -176,6 +195,8 @@ class Call:
         )
 
     def _weights(self, slots: int) -> tuple[Weights, ...]:
+        if self.stackable:
+            return (Weights(tuple(speaker.params for speaker in self.speakers[0])),)
         wide = jax.default_backend() == "cpu" and slots >= WIDE
         if self.population is not None:
             return (self.population.weights(wide),)

@@ -24,8 +24,10 @@ from moco_jax.decoding.placement import Placement
 from moco_jax.decoding.render import Prompt, Speaker, render
 from moco_jax.decoding.residency import Residency
 from moco_jax.decoding.scoring import score_rows
+from moco_jax.decoding.stacks import LastStack
 from moco_jax.decoding.types import Request, Response, Sampling, Usage
 from moco_jax.models.cost import generation_flops
+from moco_jax.models.sharding import MODEL
 
 PyTree = Any
 
@@ -72,6 +74,7 @@ class Engine:
         self.progress = progress
         self.placement = placement or Placement()
         self.residency = residency
+        self._last_stack = LastStack(self.placement.weights)
         self._asked: dict[str, int] = {}
 
     def ask(
@@ -125,6 +128,7 @@ class Engine:
             thetas=[
                 jax.tree.map(lambda leaf, row=row: leaf[row], theta) for row in range(len(requests))
             ],
+            apart=self.placement.sizes.get(MODEL, 1),
         )
         return self._answer(call)
 
@@ -269,6 +273,8 @@ class Engine:
         """Weights where the devices compute with them."""
         if self.residency is not None:
             return self.residency.weights(groups, weights)
+        if groups[0].layout == "voices":
+            return (self._last_stack.weights(groups[0], weights[0]),)
         return tuple(map(self.placement.weights, groups, weights))
 
     def _key(self, key: str) -> str:

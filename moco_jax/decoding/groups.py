@@ -16,7 +16,7 @@ from moco_jax.models.partition import constrain, per_member
 from moco_jax.models.sharding import CACHE, ROWS
 
 PyTree = Any
-Layout = Literal["single", "shares", "mixed", "stack"]
+Layout = Literal["single", "shares", "mixed", "stack", "voices"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Group:
         layout: "single": all rows use the same weights. "shares": a bank of N adapters, whose
             rows are N equal shares in order. "mixed": the same bank, any row any adapter.
             "stack": weights with a leading axis [N, ...], whose rows are N equal shares in order.
+            "voices": the same weights, but all N sets read every row: one text has N rows here,
+            one in each share, and the N sets write it together.
     """
 
     config: ModelConfig
@@ -38,11 +40,24 @@ class Group:
     @property
     def shares(self) -> int:
         """How many equal shares the rows have, each with parameters of its own."""
-        return self.sets if self.layout in ("shares", "stack") else 1
+        return self.sets if self.stacked or self.layout == "shares" else 1
+
+    @property
+    def stacked(self) -> bool:
+        """Whether weights and caches have a leading axis of parameter sets."""
+        return self.layout in ("stack", "voices")
+
+    @property
+    def voices(self) -> int:
+        """How many members write each text here together; each has a row of its own for it."""
+        return self.sets if self.layout == "voices" else 1
 
 
 class Weights(NamedTuple):
-    """The arrays of a group: parameters, and a bank of adapters over them or None."""
+    """The arrays of a group: parameters, and a bank of adapters over them or None.
+
+    Those of voices are a tuple of the members' own trees until `Placement.weights` stacks them.
+    """
 
     params: PyTree
     bank: Bank | None = None
@@ -69,7 +84,7 @@ def hidden_states(
     Returns:
         hidden states [B, S, D] and the updated cache.
     """
-    stacked = group.layout == "stack"
+    stacked = group.stacked
     if stacked:
         tokens, positions = _split(group.sets, tokens), _split(group.sets, positions)
     tokens, positions = constrain((tokens, positions), (ROWS,), stacked)
@@ -86,7 +101,7 @@ def hidden_states(
 
 def logits_of(group: Group, weights: Weights, hidden: jax.Array) -> jax.Array:
     """Logits f32[B, ..., V] of hidden states [B, ..., D]."""
-    if group.layout == "stack":
+    if group.stacked:
         run = functools.partial(unembed, group.config)
         return _join(per_member(run, weights.params, _split(group.sets, hidden)))
     return unembed(group.config, weights.params, hidden)
@@ -104,30 +119,30 @@ def new_cache(group: Group, rows: int, length: int, dtype: jnp.dtype) -> KVCache
 
 def deal_cache(group: Group, cache: KVCache) -> KVCache:
     """The cache of a group, dealt out over the devices in use."""
-    return constrain(cache, CACHE, stacked=group.layout == "stack")
+    return constrain(cache, CACHE, stacked=group.stacked)
 
 
 def unfold(group: Group, cache: KVCache) -> KVCache:
     """The row axis [B, ...] of a cache as the group wants it."""
-    if group.layout != "stack":
+    if not group.stacked:
         return cache
     return jax.tree.map(functools.partial(_split, group.sets), cache)
 
 
 def fold(group: Group, cache: KVCache) -> KVCache:
     """Undoes `unfold`."""
-    return jax.tree.map(_join, cache) if group.layout == "stack" else cache
+    return jax.tree.map(_join, cache) if group.stacked else cache
 
 
 def rows_of(group: Group, cache: KVCache) -> int:
     """How many rows a cache has."""
     shape = cache[0][0].shape
-    return shape[0] * shape[1] if group.layout == "stack" else shape[0]
+    return shape[0] * shape[1] if group.stacked else shape[0]
 
 
 def row_index(group: Group, cache: KVCache, rows: jax.Array) -> tuple[jax.Array, ...]:
     """Indexes rows i32[P] of a cache; a row beyond it stays beyond it."""
-    if group.layout != "stack":
+    if not group.stacked:
         return (rows,)
     each = cache[0][0].shape[1]
     return rows // each, rows % each

@@ -7,6 +7,7 @@ therefore writes all but the last prompt token, and needs no logits.
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,7 +43,8 @@ class Program:
     """What a compiled decode program depends on, besides shapes.
 
     Attributes:
-        groups: members that write together, or one population whose members each write alone.
+        groups: members that write together, each a group or all of them the voices of one, or one
+            population whose members each write alone.
         combine: the policy.
         filters: the sampling steps it contains.
         vocab_size: logits are cut to the vocabulary that the groups share.
@@ -53,13 +55,19 @@ class Program:
     filters: Filters
     vocab_size: int
 
+    @property
+    def members(self) -> tuple[range, ...]:
+        """M numbered members: those of each group."""
+        ends = list(itertools.accumulate((group.voices for group in self.groups), initial=0))
+        return tuple(itertools.starmap(range, itertools.pairwise(ends)))
+
 
 @flax.struct.dataclass
 class Rows:
-    """State of B rows; every leaf but the groups' leads with the row axis.
+    """State of B rows; every leaf but the members' leads with the row axis.
 
     Attributes:
-        last: i32[M, B] last token of each group's stream, not yet in its cache.
+        last: i32[M, B] last token of each member's stream, not yet in its cache.
         position: i32[M, B] where it will be written.
         step: i32[B] tokens generated so far: the row's own token index.
         budget: i32[B] tokens it may generate.
@@ -91,11 +99,11 @@ class Rows:
 
 def empty_rows(program: Program, width: int, length: int, theta_row: PyTree) -> Rows:
     """Host arrays of `width` free slots for answers of up to `length` tokens."""
-    groups = len(program.groups)
+    members = program.members[-1].stop
     theta = jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[None], width, 0), theta_row)
     return Rows(
-        last=np.zeros((groups, width), np.int32),
-        position=np.zeros((groups, width), np.int32),
+        last=np.zeros((members, width), np.int32),
+        position=np.zeros((members, width), np.int32),
         step=np.zeros(width, np.int32),
         budget=np.zeros(width, np.int32),
         finish=np.full(width, STOP, np.int32),
@@ -276,15 +284,15 @@ def _step(program, weights, caches, rows, knobs, eos):
 def _next_logits(program, weights, caches, rows, live):
     """Feeds every group its last tokens; f32[M, B, V] logits and the caches."""
     logits, grown = [], []
-    for index, group in enumerate(program.groups):
-        position = jnp.where(live, rows.position[index], -1)[:, None]
-        last = rows.last[index][:, None]
-        hidden, cache = hidden_states(
-            group, weights[index], last, position, caches[index], rows.owner
-        )
-        logits.append(logits_of(group, weights[index], hidden[:, 0])[:, : program.vocab_size])
+    position = jnp.where(live, rows.position, -1)
+    for index, (group, members) in enumerate(zip(program.groups, program.members, strict=True)):
+        part = slice(members.start, members.stop)
+        fed, places = (array[part].reshape(-1, 1) for array in (rows.last, position))
+        hidden, cache = hidden_states(group, weights[index], fed, places, caches[index], rows.owner)
+        found = logits_of(group, weights[index], hidden[:, 0])[:, : program.vocab_size]
+        logits.append(found.reshape(len(members), -1, program.vocab_size))
         grown.append(cache)
-    return jnp.stack(logits), tuple(grown)
+    return jnp.concatenate(logits), tuple(grown)
 
 
 SCORE_BLOCK = 16

@@ -16,6 +16,7 @@ from absl import logging
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from moco_jax.decoding.groups import Group, Weights
+from moco_jax.decoding.stacks import stack_onto, stack_shapes
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.sharding import AXES, param_specs, undivided
 
@@ -121,9 +122,17 @@ class Placement:
         """The arrays of a group where they belong; those that are there already stay."""
         if self.mesh is None:
             return weights
-        params = self.params(group.config, weights.params, stacked=group.layout == "stack")
+        if isinstance(weights.params, tuple):
+            return Weights(self._stack(group.config, weights.params))
+        params = self.params(group.config, weights.params, stacked=group.stacked)
         bank = weights.bank and self.params(group.config, weights.bank)
         return Weights(params, bank)
+
+    def _stack(self, config: ModelConfig, members: tuple[PyTree, ...]) -> PyTree:
+        """Members as one stack, every device with its own."""
+        _warn_of_undivided(config, self.sizes["tensor"])
+        specs = param_specs(config, stack_shapes(members), self.sizes, stacked=True)
+        return stack_onto(self.mesh, specs, members)
 
     def steps(self, work: Iterator[Item]) -> Iterator[Item]:
         """Passes `work` on, with the mesh in use while an item is computed and at no other time."""

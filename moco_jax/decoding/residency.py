@@ -12,6 +12,7 @@ import jax
 from absl import logging
 
 from moco_jax.decoding.groups import Group, Weights
+from moco_jax.decoding.stacks import arrays_of
 
 PyTree = Any
 Put = Callable[[Group, Weights], Weights]
@@ -45,8 +46,8 @@ class Residency:
         """
         self.budget = budget
         self._put = put
-        # By the trees' ids, which stay valid since the host's trees are kept beside
-        self._held: dict[int, tuple[Weights, Weights]] = {}
+        # By the arrays' ids, which stay valid since the host's trees are kept beside
+        self._held: dict[tuple[int, ...], tuple[Weights, Weights]] = {}
 
     @property
     def resident(self) -> int:
@@ -58,9 +59,10 @@ class Residency:
 
         Args:
             groups: the groups.
-            weights: theirs, on the host; a tree that comes again is known by being the same object.
+            weights: theirs, on the host; a tree that comes again is known by its arrays.
         """
-        wanted = {id(host.params): host for host in weights}
+        keys = [arrays_of(host) for host in weights]
+        wanted = dict(zip(keys, weights, strict=True))
         for key in [key for key in self._held if key in wanted]:
             self._held[key] = self._held.pop(key)
         absent = sum(size(host) for key, host in wanted.items() if key not in self._held)
@@ -74,10 +76,10 @@ class Residency:
                 self.resident + absent,
                 self.budget,
             )
-        for group, host in zip(groups, weights, strict=True):
-            if id(host.params) not in self._held:
-                self._held[id(host.params)] = host, self._put(group, host)
-        return tuple(self._held[id(host.params)][1] for host in weights)
+        for key, group, host in zip(keys, groups, weights, strict=True):
+            if key not in self._held:
+                self._held[key] = host, self._put(group, host)
+        return tuple(self._held[key][1] for key in keys)
 
 
 def size(tree: PyTree) -> int:

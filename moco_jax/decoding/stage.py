@@ -1,7 +1,7 @@
 """A stage: slots that share one cache capacity, and the rows that stand in them."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +9,9 @@ import numpy as np
 
 from moco_jax.decoding import loop
 from moco_jax.decoding.buckets import PREFILL_ROWS
-from moco_jax.decoding.groups import new_cache
+from moco_jax.decoding.groups import Group, new_cache
 from moco_jax.decoding.prefill import read_texts
+from moco_jax.decoding.reading import Text
 from moco_jax.decoding.work import Job, Machine, Stream, stream_of
 
 StopRule = Callable[[int, np.ndarray], bool]
@@ -35,7 +36,9 @@ class Stage:
         self._held: dict[int, Job] = {}
         self._rows = loop.empty_rows(machine.program, machine.width, room, theta)
         self._caches = tuple(
-            new_cache(group, machine.width, size, jax.tree.leaves(weights.params)[0].dtype)
+            new_cache(
+                group, group.voices * machine.width, size, jax.tree.leaves(weights.params)[0].dtype
+            )
             for group, weights in zip(machine.program.groups, machine.weights, strict=True)
         )
 
@@ -74,13 +77,10 @@ class Stage:
         _write_rows(self._machine.program, self._rows, fresh)
         for slot, job in fresh.items():
             self._rows.budget[slot] = self._allowed(slot, job)
-        caches = []
-        for index, group in enumerate(self._machine.program.groups):
-            texts, resident = (
-                {slot: (job.owner, job.prompts[index][:-1]) for slot, job in held.items()}
-                for held in (fresh, self._held)
-            )
-            weights = self._machine.weights[index]
+        caches, machine = [], self._machine
+        for index, members in enumerate(machine.program.members):
+            texts, resident = (_texts(held, members, machine.width) for held in (fresh, self._held))
+            group, weights = machine.program.groups[index], machine.weights[index]
             caches.append(read_texts(group, weights, self._caches[index], texts, resident))
         self._caches = tuple(caches)
         self.owner |= admitted
@@ -134,7 +134,9 @@ class Stage:
             self._rows.finish[slot] = loop.RUNNING
             self._rows.budget[slot] = self._allowed(slot, jobs[index])
         self._caches = tuple(
-            loop.move_rows(group, theirs, ours, sources, targets)
+            loop.move_rows(
+                group, theirs, ours, _every(group, sources, width), _every(group, targets, width)
+            )
             for group, theirs, ours in zip(
                 self._machine.program.groups, other._caches, self._caches, strict=True
             )
@@ -143,6 +145,22 @@ class Stage:
     def _allowed(self, slot: int, job: Job) -> int:
         """Tokens a row may have generated when it ends or outgrows the cache."""
         return min(job.budget, self.size - (job.longest - 1))
+
+
+def _texts(jobs: Mapping[int, Job], members: range, width: int) -> dict[int, Text]:
+    """What a group's cache holds of the prompts of `jobs`, by row: voices one after another."""
+    return {
+        voice * width + slot: (job.owner + voice, job.prompts[member][:-1])
+        for voice, member in enumerate(members)
+        for slot, job in jobs.items()
+    }
+
+
+def _every(group: Group, slots: np.ndarray, width: int) -> np.ndarray:
+    """The rows of a group's cache that belong to slots; those beyond `width` stay beyond it."""
+    voices = np.arange(group.voices)[:, None]
+    rows = np.where(slots < width, voices * width + slots, group.voices * width)
+    return rows.reshape(-1).astype(np.int32)
 
 
 def _copy_row(rows: loop.Rows, slot: int, others: loop.Rows, other: int) -> None:
@@ -159,9 +177,9 @@ def _copy_row(rows: loop.Rows, slot: int, others: loop.Rows, other: int) -> None
 def _write_rows(program: loop.Program, rows: loop.Rows, jobs: dict[int, Job]) -> None:
     """Resets the slots of `jobs` on the host."""
     for slot, job in jobs.items():
-        for group, prompt in enumerate(job.prompts):
-            rows.last[group, slot] = prompt[-1]
-            rows.position[group, slot] = len(prompt) - 1
+        for member, prompt in enumerate(job.prompts):
+            rows.last[member, slot] = prompt[-1]
+            rows.position[member, slot] = len(prompt) - 1
         rows.step[slot], rows.budget[slot], rows.owner[slot] = 0, job.budget, job.owner
         rows.finish[slot], rows.key[slot] = loop.RUNNING, job.key
         for leaf, value in zip(

@@ -17,7 +17,7 @@ class Job:
     """One row of work.
 
     Attributes:
-        prompts: one token array i32[n] per group; each holds at least one token.
+        prompts: one token array i32[n] per member; each holds at least one token.
         key: u32[2] threefry key data.
         budget: most tokens to generate, at least 1.
         theta: the policy's settings for this row, without the row axis.
@@ -55,7 +55,7 @@ class Machine:
         weights: the groups' weights.
         knobs: values of the sampling filters.
         eos: ids that end a row.
-        width: rows decoded together; a multiple of the groups' shares.
+        width: texts decoded together; a multiple of `shares`.
         chunk: most tokens between two looks of the host.
     """
 
@@ -69,7 +69,7 @@ class Machine:
     @property
     def shares(self) -> int:
         """How many equal shares the slots have, one per parameter set of a population."""
-        return max(group.shares for group in self.program.groups)
+        return max(group.shares // group.voices for group in self.program.groups)
 
 
 def stream_of(rows: loop.Rows, slot: int) -> Stream:

@@ -25,14 +25,16 @@ import numpy as np  # noqa: E402
 
 from moco_jax.decoding import loop, schedule  # noqa: E402
 from moco_jax.decoding.combine import FIRST, WEIGHTED_LOGITS  # noqa: E402
+from moco_jax.decoding.engine import Engine  # noqa: E402
 from moco_jax.decoding.groups import Group, Weights, new_cache  # noqa: E402
 from moco_jax.decoding.placement import Placement, make_mesh, read_sizes  # noqa: E402
 from moco_jax.decoding.sampling import Filters, Knobs  # noqa: E402
 from moco_jax.decoding.scoring import score_rows  # noqa: E402
-from moco_jax.decoding.types import Sampling  # noqa: E402
+from moco_jax.decoding.types import Request, Sampling  # noqa: E402
 from moco_jax.models.config import ModelConfig  # noqa: E402
 from moco_jax.models.decoder import init_params  # noqa: E402
 from moco_jax.runs.processes import join_processes  # noqa: E402
+from moco_jax.testing import dummy_pool  # noqa: E402
 
 VOCAB, EOS = 64, 5
 CONFIG = ModelConfig(
@@ -55,13 +57,15 @@ FUSED = ModelConfig(
     num_kv_heads=1,
 )
 GREEDY = Sampling(temperature=0, max_new_tokens=10)
-WIDTH, SETS = 8, 2
+WIDTH, SETS, VOICES = 8, 2, 4
+CHOIR = Group(CONFIG, VOICES, "voices")
+QUARTERS = np.full(VOICES, 0.25, np.float32)
 
 WANTED = {
-    "": ("one", "fused", "joint", "stack", "bank", "score"),
+    "": ("one", "fused", "joint", "voices", "engine", "stack", "bank", "score"),
     "data=8": ("one", "bank"),
     "data=4,tensor=2": ("one", "fused", "joint", "score", "compiled"),
-    "model=2,data=2,tensor=2": ("joint", "stack", "compiled"),
+    "model=2,data=2,tensor=2": ("joint", "voices", "engine", "stack", "compiled"),
 }
 """What is asked of each mesh, so that all are compiled in little time."""
 
@@ -86,6 +90,11 @@ def make_bank(seed):
     return {f"layers_{index}": layer for index in range(CONFIG.num_layers)}
 
 
+def voices():
+    """Members of one architecture that write together."""
+    return tuple(Weights(make_params(CONFIG, seed)) for seed in range(10, 10 + VOICES))
+
+
 def cases():
     """name -> (groups, weights, policy, settings of a row)."""
     first, second, fused = make_params(CONFIG, 0), make_params(CONFIG, 1), make_params(FUSED, 2)
@@ -96,6 +105,7 @@ def cases():
         "one": ((Group(CONFIG),), (one,), FIRST, ()),
         "fused": ((Group(FUSED),), (Weights(fused),), FIRST, ()),
         "joint": ((Group(CONFIG), Group(FUSED)), (one, Weights(fused)), WEIGHTED_LOGITS, both),
+        "voices": ((Group(CONFIG),) * VOICES, voices(), WEIGHTED_LOGITS, QUARTERS),
         "stack": ((Group(CONFIG, SETS, "stack"),), (Weights(stack),), FIRST, ()),
         "bank": ((Group(CONFIG, SETS, "mixed"),), (bank,), FIRST, ()),
     }
@@ -108,14 +118,17 @@ def prompts():
 
 
 def decode(placement, groups, weights, combine, theta):
+    texts = [[np.roll(prompt, member) for member in range(len(groups))] for prompt in prompts()]
+    if len(groups) == VOICES and placement.mesh:
+        groups, weights = (CHOIR,), (Weights(tuple(one.params for one in weights)),)
     program = loop.Program(groups, combine, Filters.of(GREEDY), VOCAB)
     placed = tuple(map(placement.weights, groups, weights))
     machine = schedule.Machine(program, placed, Knobs.of(GREEDY), (EOS,), WIDTH, 4)
     jobs = [
-        schedule.Job((prompt,) * len(groups), np.zeros(2, np.uint32), 10, theta, index % SETS)
-        for index, prompt in enumerate(prompts())
+        schedule.Job(tuple(text), np.zeros(2, np.uint32), 10, theta, index % SETS)
+        for index, text in enumerate(texts)
     ]
-    if groups[0].sets == 1:
+    if groups[0].sets == groups[0].voices:
         jobs = [schedule.Job(job.prompts, job.key, job.budget, job.theta) for job in jobs]
     streams = dict(placement.steps(schedule.run(machine, jobs)))
     return [streams[index].tokens.tolist() for index in range(len(jobs))]
@@ -127,15 +140,49 @@ def score(placement, group, weights):
     return [float(found[index].sum()) for index in range(len(rows))]
 
 
-def collectives(placement, group, weights):
-    """How often each kind of collective stands in the compiled decode program, with its size."""
-    program = loop.Program((group,), FIRST, Filters.of(GREEDY), VOCAB)
-    rows = loop.empty_rows(program, WIDTH, 16, ())
+def join(placement):
+    """What members of one architecture write together when an engine is asked, twice."""
+    pool, requests = dummy_pool(2), [Request.user(f"what is {n} + 4?") for n in range(3)]
+    engine = Engine(width=4, placement=placement)
+    halves = np.full((3, 2), 0.5, np.float32)
+    said = [engine.join(pool, requests, GREEDY, WEIGHTED_LOGITS, halves) for _ in range(2)]
+    return [[list(one.tokens) for one in answers] for answers in said]
+
+
+def held(params):
+    """Which members each device holds, as [device, first, end]; the same of every leaf."""
+    found = {
+        tuple((part.device.id, part.index[0].start, part.index[0].stop) for part in parts)
+        for parts in (leaf.addressable_shards for leaf in jax.tree.leaves(params))
+    }
+    (same,) = found
+    return same
+
+
+def stacked_choir(placement):
+    """The members that write together, stacked from host memory and from the devices alike."""
+    host = tuple(one.params for one in voices())
+    there = tuple(placement.params(CONFIG, params) for params in host)
+    ours, theirs = (placement.weights(CHOIR, Weights(params)) for params in (host, there))
+    for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        assert one.sharding.is_equivalent_to(other.sharding, one.ndim)
+        np.testing.assert_array_equal(one, other)
+    return ours
+
+
+def step_text(placement, group, weights, combine=FIRST, theta=()):
+    """The compiled decode program."""
+    program = loop.Program((group,), combine, Filters.of(GREEDY), VOCAB)
+    rows = loop.empty_rows(program, WIDTH, 16, theta)
     with placement.active():
-        cache = new_cache(group, WIDTH, 64, jnp.dtype(jnp.float32))
+        cache = new_cache(group, group.voices * WIDTH, 64, jnp.dtype(jnp.float32))
         arguments = ((placement.weights(group, weights),), (cache,), rows, Knobs.of(GREEDY))
         last = (np.array([EOS], np.int32), np.int32(4), np.int32(WIDTH))
-        text = loop.decode.lower(program, *arguments, *last).compile().as_text()
+        return loop.decode.lower(program, *arguments, *last).compile().as_text()
+
+
+def collectives(text):
+    """How often each kind of collective stands in a compiled program, with its size."""
     kinds = "all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter"
     lines = re.findall(rf"= (.*?) ({kinds})(?:-start)?\(", text)
     return [[kind, max(map(_size, re.findall(r"\[([\d,]*)\]", shape)))] for shape, kind in lines]
@@ -147,7 +194,7 @@ def _size(shape):
 
 def layout(placement, group):
     with placement.active():
-        cache = new_cache(group, WIDTH, 64, jnp.dtype(jnp.float32))
+        cache = new_cache(group, group.voices * WIDTH, 64, jnp.dtype(jnp.float32))
     shard = cache[0][0].addressable_shards[0]
     return str(cache[0][0].sharding.spec), list(shard.data.shape)
 
@@ -164,8 +211,19 @@ def report(text):
         told["layout"] = layout(placement, group)
         (pair,), (stack,), _, _ = cases()["stack"]
         told["stack layout"] = layout(placement, pair)
-        told["collectives"] = collectives(placement, group, weights)
-        told["stack collectives"] = collectives(placement, pair, stack)
+        told["collectives"] = collectives(step_text(placement, group, weights))
+        told["stack collectives"] = collectives(step_text(placement, pair, stack))
+    if "engine" in wanted:
+        told["engine"] = join(placement)
+    if "engine" in wanted and placement.mesh:
+        choir = stacked_choir(placement)
+        told["choir held"], told["choir layout"] = held(choir.params), layout(placement, CHOIR)
+        text = step_text(placement, CHOIR, choir, WEIGHTED_LOGITS, QUARTERS)
+        told["choir collectives"] = collectives(text)
+        cache = re.escape(",".join(map(str, told["choir layout"][1])))
+        told["choir caches"] = [
+            len(re.findall(rf"= f32\[{cache}\]\S* {kind}\(", text)) for kind in ("\\S+", "copy")
+        ]
     return told
 
 

@@ -63,6 +63,26 @@ def test_members_of_a_population_are_on_different_devices(told):
     assert spec.startswith("P('model', 'data'")
 
 
+def test_members_that_write_together_are_on_different_devices(told):
+    assert told[ALL]["choir held"] == [
+        [device, *[[0, 2], [2, 4]][device // 4]] for device in range(8)
+    ]
+    assert told[ALL]["choir layout"][1] == [2, 4, 64, 1, 8]
+
+
+def test_a_step_of_members_together_moves_no_weights_and_copies_no_cache(told):
+    sizes = [size for _, size in told[ALL]["choir collectives"]]
+    # 2 members, 4 rows, 32 dimensions, summed over `tensor`; the smallest kernel has 32 x 8 x 2
+    assert sizes.count(2 * 4 * 32) >= 2 * 2 + 1
+    assert max(sizes) == 2 * 4 * 32
+    assert not [
+        size for kind, size in told[ALL]["choir collectives"] if kind == "all-gather" and size > 32
+    ]
+    seen, copied = told[ALL]["choir caches"]
+    assert seen
+    assert not copied
+
+
 @pytest.mark.parametrize("program", ["collectives", "stack collectives"])
 def test_a_step_moves_hidden_states_and_never_a_cache(told, program):
     # Two sums per layer and one for the embedding; all else is about a number or two per row

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from moco_jax.decoding import loop
-from moco_jax.decoding.combine import FIRST
+from moco_jax.decoding import loop, schedule
+from moco_jax.decoding.combine import FIRST, WEIGHTED_LOGITS
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.groups import Group, Weights, new_cache
 from moco_jax.decoding.population import Population, Variant
@@ -138,6 +138,27 @@ def test_the_cache_of_a_population_is_updated_in_place(layout):
     shapes = [f"f32\\[{width},{length},", f"f32\\[3,2,{length},"]
     copies = re.findall(rf"= (?:{'|'.join(shapes)})\S* copy\(", compiled.as_text())
     assert not copies, "a step copies the cache"
+
+
+def test_voices_write_what_groups_of_their_own_would():
+    rng = np.random.default_rng(0)
+    prompts = [
+        [rng.integers(6, 60, size) for size in sizes] for sizes in ((118, 9, 30), (5, 90, 7))
+    ]
+    alone = ((Group(BASE.config),) * 3, tuple(map(Weights, MERGED)))
+    told = []
+    for groups, weights in (alone, ((Group(BASE.config, 3, "voices"),), (Weights(STACKED),))):
+        program = loop.Program(groups, WEIGHTED_LOGITS, Filters.of(GREEDY), BASE.config.vocab_size)
+        machine = schedule.Machine(program, weights, Knobs.of(GREEDY), (), 2, 16)
+        thirds = np.full(3, 1 / 3, np.float32)
+        # The first outgrows its stage and moves, the last is read where another was
+        jobs = [
+            schedule.Job(tuple(prompts[turn % 2]), np.zeros(2, np.uint32), budget, thirds)
+            for turn, budget in enumerate((40, 6, 20))
+        ]
+        streams = dict(schedule.run(machine, jobs))
+        told.append([streams[index].tokens.tolist() for index in range(3)])
+    assert told[0] == told[1]
 
 
 def bank():

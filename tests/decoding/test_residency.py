@@ -65,6 +65,15 @@ def test_a_program_beyond_the_budget_runs_and_says_so(caplog):
     assert "more than the" in caplog.text
 
 
+def test_adapters_over_one_base_are_told_apart():
+    residency = Residency(4 * ONE, lambda group, weights: jax.device_put(weights))
+    group = Group(POOL[0].config, 1, "shares")
+    for value in (1.0, 2.0, 1.0):
+        bank = {"a": np.full(2, value, np.float32)}
+        (there,) = residency.weights([group], [Weights(HOST[0].params, bank)])
+        assert float(there.bank["a"][0]) == value
+
+
 @pytest.fixture
 def away():
     """The pool with its weights on the host."""
