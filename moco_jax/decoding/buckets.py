@@ -4,8 +4,16 @@ SMALLEST = 16
 PREFILL_BLOCK = 512
 """Most prompt tokens per row in one prefill call; longer prompts take several."""
 PREFILL_ROWS = 8
-"""Rows per prefill call, or the width if that is less: a row's bytes must not depend on how many
-prompts are read with it."""
+"""Most rows in one prefill call."""
+
+
+def prefill_rows(width: int) -> int:
+    """Rows in every prefill call of a program of this width, and free slots worth a refill.
+
+    It never follows from how many prompts wait, on which a row's bytes must not depend. Few, so
+    that slots need not wait for each other; not one, so that the product fills the machine.
+    """
+    return max(1, min(PREFILL_ROWS, width // 4))
 
 
 def power_bucket(size: int) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from moco_jax.decoding import loop, reading
-from moco_jax.decoding.buckets import PREFILL_ROWS, length_bucket, power_bucket
+from moco_jax.decoding.buckets import length_bucket, power_bucket, prefill_rows
 from moco_jax.decoding.groups import Group, Weights, rows_of
 from moco_jax.models.decoder import KVCache
 
@@ -51,7 +51,7 @@ def read_blocks(
     The shapes of a block follow from its own position and length, and from the width, only.
     """
     width = rows_of(group, cache)
-    each = max(1, min(PREFILL_ROWS, width) // group.shares)
+    each = max(1, prefill_rows(width) // group.shares)
     shapes: dict[tuple[int, int], list[reading.Block]] = {}
     for block in blocks:
         _, start, tokens = block

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from moco_jax.decoding import loop
-from moco_jax.decoding.buckets import PREFILL_ROWS
+from moco_jax.decoding.buckets import prefill_rows
 from moco_jax.decoding.groups import Group, new_cache
 from moco_jax.decoding.prefill import read_texts
 from moco_jax.decoding.reading import Text
@@ -92,7 +92,7 @@ class Stage:
         """Generates a chunk; leaves early for free slots when there are `more` rows for them."""
         machine = self._machine
         idle = sum(self._rows.finish != loop.RUNNING)
-        patience = min(idle + min(PREFILL_ROWS, machine.width), machine.width)
+        patience = min(idle + prefill_rows(machine.width), machine.width)
         self._caches, rows = loop.decode(
             machine.program,
             machine.weights,

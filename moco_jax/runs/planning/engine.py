@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from moco_jax.decoding.buckets import PREFILL_BLOCK, PREFILL_ROWS, power_bucket
+from moco_jax.decoding.buckets import PREFILL_BLOCK, power_bucket, prefill_rows
 from moco_jax.decoding.call import MOST_ROWS, Call, Record, Row, place_of
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.hooks import Charge
@@ -76,7 +76,7 @@ class Demand:
             rows=rows,
             slots=self.slots,
             block=power_bucket(min(self.longest_prompt, PREFILL_BLOCK)),
-            block_rows=min(rows, PREFILL_ROWS),
+            block_rows=prefill_rows(rows),
             sets=self.sets if self.stacked else 1,
         )
 
