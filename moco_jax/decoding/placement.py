@@ -123,16 +123,16 @@ class Placement:
         if self.mesh is None:
             return weights
         if isinstance(weights.params, tuple):
-            return Weights(self._stack(group.config, weights.params))
+            return Weights(self._stack(self.mesh, group.config, weights.params))
         params = self.params(group.config, weights.params, stacked=group.stacked)
         bank = weights.bank and self.params(group.config, weights.bank)
         return Weights(params, bank)
 
-    def _stack(self, config: ModelConfig, members: tuple[PyTree, ...]) -> PyTree:
+    def _stack(self, mesh: Mesh, config: ModelConfig, members: tuple[PyTree, ...]) -> PyTree:
         """Members as one stack, every device with its own."""
         _warn_of_undivided(config, self.sizes["tensor"])
         specs = param_specs(config, stack_shapes(members), self.sizes, stacked=True)
-        return stack_onto(self.mesh, specs, members)
+        return stack_onto(mesh, specs, members)
 
     def steps(self, work: Iterator[Item]) -> Iterator[Item]:
         """Passes `work` on, with the mesh in use while an item is computed and at no other time."""

@@ -75,7 +75,8 @@ def _stack(*trees: PyTree) -> PyTree:
 def _stack_host(sharding: NamedSharding, *leaves: Any) -> jax.Array:
     wholes = [np.asarray(leaf) for leaf in leaves]
 
-    def part(index: tuple[slice, ...]) -> np.ndarray:
+    def part(index: tuple[slice, ...] | None) -> np.ndarray:
+        index = index or (slice(None),)
         return np.stack([whole[index[1:]] for whole in wholes[index[0]]])
 
     return jax.make_array_from_callback((len(wholes), *wholes[0].shape), sharding, part)
