@@ -23,6 +23,7 @@ WITHOUT_TORCH = {
 WITH_TORCH = {
     "bench_single": ["--repeats=1"],
     "bench_joint": ["--repeats=1", "--new=4"],
+    "bench_products": ["--repeats=1"],
 }
 
 
