@@ -76,7 +76,7 @@ class Stage:
         fresh = {slot: jobs[index] for slot, index in admitted.items()}
         _write_rows(self._machine.program, self._rows, fresh)
         for slot, job in fresh.items():
-            self._rows.budget[slot] = self._allowed(slot, job)
+            self._rows.budget[slot] = self._allowed(job)
         caches, machine = [], self._machine
         for index, members in enumerate(machine.program.members):
             texts, resident = (_texts(held, members, machine.width) for held in (fresh, self._held))
@@ -132,7 +132,7 @@ class Stage:
             self._held[slot] = jobs[index]
             del other.owner[slot_of[index]]
             self._rows.finish[slot] = loop.RUNNING
-            self._rows.budget[slot] = self._allowed(slot, jobs[index])
+            self._rows.budget[slot] = self._allowed(jobs[index])
         self._caches = tuple(
             loop.move_rows(
                 group, theirs, ours, _every(group, sources, width), _every(group, targets, width)
@@ -142,7 +142,7 @@ class Stage:
             )
         )
 
-    def _allowed(self, slot: int, job: Job) -> int:
+    def _allowed(self, job: Job) -> int:
         """Tokens a row may have generated when it ends or outgrows the cache."""
         return min(job.budget, self.size - (job.longest - 1))
 
