@@ -81,11 +81,28 @@ def first_stage(job: Job) -> int:
     return min(wanted, capacity(job))
 
 
+def slots_of(jobs: Sequence[Job]) -> int:
+    """Most cache slots per row that jobs may hold at once: those of all stages they may come to."""
+    sizes = set()
+    for job in jobs:
+        size = first_stage(job)
+        sizes.add(size)
+        while size < capacity(job):
+            size = next_stage(job, size)
+            sizes.add(size)
+    return sum(sizes)
+
+
+def next_stage(job: Job, size: int) -> int:
+    """Capacity of the stage that follows one of `size`."""
+    return min(size * GROWTH, capacity(job))
+
+
 def _outgrown(stage: Stage, jobs: Sequence[Job]) -> dict[int, list[int]]:
     """Jobs that pause in a stage, by the size of the one they go on in."""
     found: dict[int, list[int]] = {}
     for index in stage.paused.values():
-        found.setdefault(min(stage.size * GROWTH, capacity(jobs[index])), []).append(index)
+        found.setdefault(next_stage(jobs[index], stage.size), []).append(index)
     return found
 
 

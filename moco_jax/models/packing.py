@@ -8,8 +8,8 @@ import jax.numpy as jnp
 Params = dict[str, Any]
 
 WIDE = 16
-"""Rows from which XLA's CPU matrix product is faster on transposed kernels (by 1.1 to 1.5; below,
-it is slower)."""
+"""Rows from which XLA's CPU matrix product takes transposed kernels: about even at 16, faster at
+32, slower for few rows of wide layers (`experiments/bench_products.py`)."""
 
 
 def turn_kernels(params: Params) -> Params:

@@ -83,7 +83,7 @@ class TiledMerge(abc.ABC):
         self, vectors: jax.Array, known: Measured, key: jax.Array, start: jax.Array
     ) -> jax.Array:
         """f32[2, N]: sums of magnitudes in this piece before and after trimming."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} needs no sums, so it measures none")
 
     def vectors(self, leaf: jax.Array, base: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         """(vectors like `leaf`, origin f32[...]) of leaf f32[N, ...].

@@ -165,6 +165,15 @@ def test_a_text_that_outgrows_its_stage_goes_on_in_a_larger_one(monkeypatch):
     assert same(streams[3], alone[1])
 
 
+def test_a_plan_counts_the_caches_of_all_stages():
+    key = np.zeros(2, np.uint32)
+    jobs = [schedule.Job((prompt,), key, 700) for prompt in PROMPTS]
+    assert schedule.slots_of(jobs) == 128 + 512 + 1024
+    assert schedule.slots_of([schedule.Job((PROMPTS[0],), key, 8)]) == schedule.capacity(
+        schedule.Job((PROMPTS[0],), key, 8)
+    )
+
+
 def test_short_answers_never_pay_for_a_long_budget(monkeypatch):
     sizes, make = [], schedule.Stage
 

@@ -14,7 +14,7 @@ from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.hooks import Charge
 from moco_jax.decoding.keys import digest
 from moco_jax.decoding.render import Prompt, Speaker
-from moco_jax.decoding.schedule import Job, capacity
+from moco_jax.decoding.schedule import Job, slots_of
 from moco_jax.decoding.types import Response, Usage
 from moco_jax.methods.prompts import UNCONFIDENT
 from moco_jax.models.config import ModelConfig
@@ -57,7 +57,7 @@ class Demand:
         sets: parameter sets that are decoded side by side.
         stacked: each of them has full weights of its own.
         longest_prompt: in tokens.
-        slots: of the cache, per row.
+        slots: of the cache, per row, in all stages together.
     """
 
     speakers: tuple[str, ...]
@@ -216,7 +216,7 @@ def _demand(call: Call, prompts: Mapping[int, Prompt]) -> Demand:
         sets=call.groups[0].sets,
         stacked=call.groups[0].layout == "stack",
         longest_prompt=max(len(tokens) for job in jobs for tokens in job.prompts),
-        slots=max(map(capacity, jobs)),
+        slots=slots_of(jobs),
     )
 
 
