@@ -31,6 +31,7 @@ class SwarmSettings:
         patience: updates without a better global best after which the search is over.
         restart_patience: updates without a better personal best after which a particle goes back
             to it and stands still.
+        starting_velocity_mode: particles start at "random" velocities or at rest ("zero").
     """
 
     inertia: float = 0.2
@@ -44,6 +45,7 @@ class SwarmSettings:
     minimum_step_length: float = 0.1
     patience: int = 5
     restart_patience: int = 3
+    starting_velocity_mode: str = "random"
 
     def __post_init__(self) -> None:
         pulls = ("inertia", "cognitive_coeff", "social_coeff", "repel_coeff")
@@ -56,6 +58,8 @@ class SwarmSettings:
             name: (getattr(self, name) >= 1, "1 or more")
             for name in ("patience", "restart_patience")
         }
+        known = self.starting_velocity_mode in ("random", "zero")
+        checks["starting_velocity_mode"] = known, "'random' or 'zero'"
         for name, (holds, wanted) in checks.items():
             if not holds:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be {wanted}")
@@ -96,14 +100,16 @@ class Swarm(NamedTuple):
     step_length: jax.Array
 
 
-def scatter(key: jax.Array, particles: int, dimensions: int) -> tuple[jax.Array, jax.Array]:
-    """Positions and velocities f32[P, D], each drawn from U(-1, 1)."""
+def scatter(
+    key: jax.Array, particles: int, dimensions: int, velocity: str = "random"
+) -> tuple[jax.Array, jax.Array]:
+    """Positions f32[P, D] from U(-1, 1), and velocities alike or 0 (`starting_velocity_mode`)."""
     shape = (particles, dimensions)
     where, how = jax.random.split(key)
-    return (
-        jax.random.uniform(where, shape, minval=-1.0, maxval=1.0),
-        jax.random.uniform(how, shape, minval=-1.0, maxval=1.0),
-    )
+    positions = jax.random.uniform(where, shape, minval=-1.0, maxval=1.0)
+    if velocity == "zero":
+        return positions, jnp.zeros(shape)
+    return positions, jax.random.uniform(how, shape, minval=-1.0, maxval=1.0)
 
 
 def start(settings: SwarmSettings, positions: PyTree, velocities: PyTree) -> Swarm:

@@ -129,3 +129,12 @@ def test_simplex_is_the_nearest_point():
 def test_bad_settings_are_named(name):
     with pytest.raises(ValueError, match=f"{name} is -1"):
         SwarmSettings(**{name: -1})
+
+
+def test_particles_may_start_at_rest():
+    key = jax.random.key(3)
+    positions, velocities = scatter(key, 4, 3, "zero")
+    np.testing.assert_array_equal(positions, scatter(key, 4, 3)[0])
+    np.testing.assert_array_equal(velocities, np.zeros((4, 3)))
+    with pytest.raises(ValueError, match="starting_velocity_mode is 'fast'"):
+        SwarmSettings(starting_velocity_mode="fast")

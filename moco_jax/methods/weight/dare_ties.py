@@ -69,6 +69,7 @@ class DareTies(RuleMerge):
         minimum_step_length: where it stops shrinking.
         patience: rounds without a better best after which the search ends.
         restart_patience: rounds without a better own best after which a particle returns to it.
+        starting_velocity_mode: particles start at "random" velocities or at rest ("zero").
     """
 
     name: ClassVar[str] = "weight_dare_ties"
@@ -93,6 +94,7 @@ class DareTies(RuleMerge):
     minimum_step_length: float = 0.1
     patience: int = 5
     restart_patience: int = 3
+    starting_velocity_mode: Literal["random", "zero"] = "random"
 
     def __post_init__(self) -> None:
         one_of(self, "mode", ("average", "optimized"))
@@ -153,7 +155,8 @@ class DareTies(RuleMerge):
         """The best weights found, and their dev score."""
         settings, key = self._swarm_settings(), jax.random.key(bench.seed)
         started = jax.random.fold_in(key, 0)
-        positions, velocities = pso.scatter(started, self.population, len(members))
+        velocity = self.starting_velocity_mode
+        positions, velocities = pso.scatter(started, self.population, len(members), velocity)
         swarm = pso.start(settings, positions.at[0].set(0.0), velocities)
         for step in range(self.max_iterations):
             weights = np.asarray(jax.nn.softmax(swarm.positions)).tolist()
