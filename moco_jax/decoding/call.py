@@ -242,6 +242,7 @@ class Call:
             tokens=tuple(record["tokens"]),
             logprobs=tuple(record["logprobs"]),
             speaker=name,
+            speakers=tuple(record.get("speakers", ())),
             transcript=(asked, Turn(name, request.purpose, record["text"])),
             cut_tokens=prompt.cut,
         )

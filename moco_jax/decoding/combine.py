@@ -40,10 +40,13 @@ class Aux(NamedTuple):
     Attributes:
         step: i32[B] the row's own token index, from 0.
         previous: i32[B] the last token of the row's stream.
+        draw: `(keys[B], logits f32[B, V]) -> i32[B]`, as the run draws tokens. Each draw of a step
+            takes keys of its own: fold a number into those that `Combine.step` gets.
     """
 
     step: jax.Array
     previous: jax.Array
+    draw: Callable[[jax.Array, jax.Array], jax.Array]
 
 
 def no_carry(theta: PyTree) -> PyTree:
@@ -61,12 +64,14 @@ class Combine:
             theta and carry lead with the row axis.
         init: `theta -> carry`.
         name: stands in transcripts and cache keys, with `version`: raise it when `step` changes.
+        tells: whether `step` says who is heard, so that responses keep it.
     """
 
     step: Callable[[PyTree, PyTree, jax.Array, jax.Array, Aux], tuple[PyTree, Choice]]
     init: Callable[[PyTree], PyTree] = no_carry
     name: str = ""
     version: int = 1
+    tells: bool = False
 
 
 def _first(theta, carry, keys, logits, aux):

@@ -23,10 +23,9 @@ from moco_jax.decoding.keys import digest
 from moco_jax.decoding.placement import Placement
 from moco_jax.decoding.render import Prompt, Speaker, render
 from moco_jax.decoding.residency import Residency
-from moco_jax.decoding.scoring import score_rows
+from moco_jax.decoding.scoring import score_key, score_rows, score_usages
 from moco_jax.decoding.stacks import LastStack
-from moco_jax.decoding.types import Request, Response, Sampling, Usage
-from moco_jax.models.cost import generation_flops
+from moco_jax.decoding.types import Request, Response, Sampling
 from moco_jax.models.sharding import MODEL
 
 PyTree = Any
@@ -139,7 +138,11 @@ class Engine:
         continuations: Sequence[str],
         sampling: Sampling | None = None,
     ) -> list[tuple[float, ...]]:
-        """Log-probability of every token of each continuation after its request's prompt."""
+        """Log-probability of every token of each continuation after its request's prompt.
+
+        A prompt that several continuations of one call share is read and charged once for each
+        member: the first of them pays for it.
+        """
         scores: list[tuple[float, ...]] = [()] * len(requests)
         for places in _by_identity(members).values():
             member = members[places[0]]
@@ -209,7 +212,7 @@ class Engine:
             for place, stream in _memory_errors(work, width):
                 now = time.monotonic()
                 answer = writer.write(stream.tokens, stream.finish, rows[place].prompt.thinking)
-                record = {
+                record: Record = {
                     "text": answer.text,
                     "reasoning": answer.reasoning,
                     "finish": answer.finish,
@@ -217,6 +220,8 @@ class Engine:
                     "logprobs": stream.logprobs[: answer.kept].tolist(),
                     "seconds": now - mark,
                 }
+                if call.combine.tells:
+                    record["speakers"] = stream.speakers[: answer.kept].tolist()
                 mark = now
                 self.store.put(keys[place], record)
                 bar.update()
@@ -246,7 +251,7 @@ class Engine:
         self, member: Speaker, names: Sequence[str], rows: Sequence[tuple[np.ndarray, np.ndarray]]
     ) -> list[tuple[float, ...]]:
         here = place_of(member)
-        keys = [self._key(digest("score", *here, prompt, text)) for prompt, text in rows]
+        keys = [self._key(score_key(here, prompt, text)) for prompt, text in rows]
         known = [self.store.get(key) for key in keys]
         records = {key: record for key, record in zip(keys, known, strict=True) if record}
         missing = list(
@@ -262,11 +267,9 @@ class Engine:
             records[key] = {"logprobs": values.tolist(), "seconds": now - mark}
             mark = now
             self.store.put(key, records[key])
-        for place, (name, (prompt, text)) in enumerate(zip(names, rows, strict=True)):
-            count = len(prompt) + len(text)
-            usage = Usage(count, 0, 1, generation_flops(member.config, count, 0))
+        for place, usage in enumerate(score_usages(member.config, names, rows)):
             seconds = records[keys[place]]["seconds"]
-            self.meter(Charge(name, "score", usage, seconds, place not in missing))
+            self.meter(Charge(names[place], "score", usage, seconds, place not in missing))
         return [tuple(records[key]["logprobs"]) for key in keys]
 
     def _placed(self, groups: Sequence[Group], weights: Sequence[Weights]) -> tuple[Weights, ...]:

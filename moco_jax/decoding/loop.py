@@ -242,12 +242,13 @@ def _step(program, weights, caches, rows, knobs, eos):
     live = rows.finish == RUNNING
     logits, caches = _next_logits(program, weights, caches, rows, live)
     keys = step_keys(rows.key, rows.step)
-    carry, choice = program.combine.step(
-        rows.theta, rows.carry, keys, logits, Aux(rows.step, rows.last[0])
-    )
-    token = choice.token
-    if token is None:
-        token = draw(program.filters, knobs, keys, choice.logits, rows.seen)
+
+    def drawn(keys, logits):
+        return draw(program.filters, knobs, keys, logits, rows.seen)
+
+    aux = Aux(rows.step, rows.last[0], drawn)
+    carry, choice = program.combine.step(rows.theta, rows.carry, keys, logits, aux)
+    token = drawn(keys, choice.logits) if choice.token is None else choice.token
     chosen = jnp.take_along_axis(choice.logits, token[:, None], 1)[:, 0]
     logprob = chosen - jax.nn.logsumexp(choice.logits, axis=-1)
     # The state of the rows is small and the host reads it, so every device keeps all of it

@@ -148,6 +148,7 @@ class Response:
         logprobs: per token, its log-probability under the distribution the stream was drawn from,
             at temperature 1 and without filters.
         speaker: name of the member (or the joined members) that wrote the text.
+        speakers: per token, which of the joined members was heard, where their policy says so.
         transcript: the turns that led to it.
         cut_tokens: prompt tokens cut from the middle under `overflow="cut_middle"`.
         notes: what a method wants to show about this response (chosen member, confidence, ...).
@@ -160,6 +161,7 @@ class Response:
     tokens: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
     speaker: str = ""
+    speakers: tuple[int, ...] = ()
     transcript: tuple[Turn, ...] = ()
     cut_tokens: int = 0
     notes: tuple[tuple[str, Any], ...] = ()
@@ -184,6 +186,7 @@ class Response:
         fields["usage"] = Usage(**fields["usage"])
         fields["tokens"] = tuple(fields["tokens"])
         fields["logprobs"] = tuple(fields["logprobs"])
+        fields["speakers"] = tuple(fields.get("speakers", ()))
         fields["transcript"] = tuple(Turn(**turn) for turn in fields["transcript"])
         fields["notes"] = tuple((name, value) for name, value in fields["notes"])
         return cls(**fields)

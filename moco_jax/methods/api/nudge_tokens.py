@@ -1,0 +1,90 @@
+"""Nudging between members of one vocabulary: both read every token, and one of them is heard."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from moco_jax.decoding.combine import Aux, Choice, Combine
+
+BASE, NUDGER = 0, 1
+
+
+@dataclasses.dataclass(frozen=True)
+class NudgeStep:
+    """Who is heard next, as a step of joint decoding of (base, nudger).
+
+    Attributes:
+        breaks: whether whitespace stands in a token, one bit per token of the vocabulary.
+        ends: tokens that end an answer.
+        base_may_end: the base ends the answer; else its end leaves the word to the nudger.
+        agreement: the base also takes over where both want the same next token.
+    """
+
+    breaks: bytes
+    ends: tuple[int, ...]
+    base_may_end: bool
+    agreement: bool
+
+    def __call__(
+        self, gamma: jax.Array, nudged: jax.Array, keys: jax.Array, logits: jax.Array, aux: Aux
+    ) -> tuple[jax.Array, Choice]:
+        """One token per row.
+
+        Args:
+            gamma: f32[B].
+            nudged: bool[B] whether the nudger was heard last.
+            keys: [B].
+            logits: f32[2, B, V].
+            aux: for the draws.
+        """
+        base, nudger = (
+            aux.draw(jax.vmap(jax.random.fold_in, (0, None))(keys, member), logits[member])
+            for member in (BASE, NUDGER)
+        )
+        sure = jnp.max(jax.nn.softmax(logits[BASE]), axis=-1) >= gamma
+        bits = np.unpackbits(np.frombuffer(self.breaks, np.uint8))
+        new_word = jnp.asarray(bits, bool)[nudger]
+        yields = sure | (base == nudger) if self.agreement else sure
+        base_speaks = jnp.where(nudged, new_word & yields, sure) & (aux.step > 0)
+        if not self.base_may_end:
+            base_speaks &= ~jnp.any(base[:, None] == jnp.array(self.ends), -1)
+        return ~base_speaks, Choice(
+            logits=jnp.where(base_speaks[:, None], logits[BASE], logits[NUDGER]),
+            token=jnp.where(base_speaks, base, nudger),
+            speaker=jnp.where(base_speaks, BASE, NUDGER),
+        )
+
+
+def nobody_yet(gamma: jax.Array) -> jax.Array:
+    """The initial carry: bool[B], the nudger begins."""
+    return jnp.ones_like(gamma, bool)
+
+
+def nudging(tokenizer: Any, ends: tuple[int, ...], base_may_end: bool, agreement: bool) -> Combine:
+    """The policy for members that share `tokenizer`'s vocabulary; its theta is gamma f32[B]."""
+    step = NudgeStep(word_breaks(tokenizer), ends, base_may_end, agreement)
+    name = f"nudging {base_may_end} {agreement}"
+    return Combine(step, nobody_yet, name=name, tells=True)
+
+
+@functools.lru_cache(maxsize=8)
+def word_breaks(tokenizer: Any) -> bytes:
+    """Whether the text that a token adds holds whitespace, one bit per token, packed.
+
+    Args:
+        tokenizer: a `transformers` tokenizer.
+    """
+    # Behind another token, because a decoder may drop the space that a text begins with
+    anchor = tokenizer.encode("a", add_special_tokens=False)[-1:]
+    size = max(tokenizer.get_vocab().values()) + 1
+    start = len(tokenizer.decode(anchor, clean_up_tokenization_spaces=False))
+    texts = tokenizer.batch_decode(
+        [[*anchor, token] for token in range(size)],
+        skip_special_tokens=True,
+        clean_up_tokenization_spaces=False,
+    )
+    return np.packbits([any(map(str.isspace, text[start:])) for text in texts]).tobytes()
