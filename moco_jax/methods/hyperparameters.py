@@ -10,6 +10,18 @@ from typing import Any
 from moco_jax.method import Method
 
 
+SPELLINGS: tuple[tuple[str, str], ...] = (
+    ("cognitive_coeff", "cognitive_coefficient"),
+    ("social_coeff", "social_coefficient"),
+    ("repel_coeff", "repel_coefficient"),
+    ("weight_randomness", "weight_randomness_flag"),
+    ("repel_term", "repel_term_flag"),
+    # The first cannot name a field in Python
+    ("lambda", "lambda_"),
+)
+"""Pairs of names that mean one thing: a method that has one of them also takes the other."""
+
+
 class HyperparameterError(ValueError):
     """A hyperparameter is unknown, missing, of the wrong type or out of range."""
 
@@ -20,12 +32,13 @@ def build(method: type[Method], hyperparameters: Mapping[str, Any]) -> Method:
     Args:
         method: the class; its fields are the hyperparameters, their annotations the types.
         hyperparameters: JSON values by name. true and 1 are one thing, an integer will do for a
-            float, and a list for a tuple.
+            float, and a list for a tuple. `SPELLINGS` has names that stand for others.
 
     Raises:
         HyperparameterError: with the name of the field, what was given, and what would do.
     """
     fields = {field.name: field for field in dataclasses.fields(method)}
+    hyperparameters = _respelled(method, fields, hyperparameters)
     for name in hyperparameters:
         if name not in fields:
             raise HyperparameterError(_unknown(method, name, list(fields)))
@@ -45,6 +58,23 @@ def build(method: type[Method], hyperparameters: Mapping[str, Any]) -> Method:
         return method(**values)
     except ValueError as error:
         raise HyperparameterError(str(error)) from error
+
+
+def _respelled(
+    method: type[Method], fields: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The values by the names that the method has, where another spelling of one was given."""
+    known = {one: other for pair in SPELLINGS for one, other in (pair, pair[::-1])}
+    names = {
+        name: known[name] if name not in fields and known.get(name) in fields else name
+        for name in given
+    }
+    for name, field in names.items():
+        if name != field and field in given:
+            raise HyperparameterError(
+                f"{method.name}: {name} and {field} are one thing; give only {field}"
+            )
+    return {field: given[name] for name, field in names.items()}
 
 
 def _is_required(field: dataclasses.Field) -> bool:

@@ -168,3 +168,14 @@ def test_flags_are_no_literals():
 def test_levels_do_not_share_names():
     levels = (registry.BASELINE, registry.API, registry.TEXT, registry.LOGIT, registry.WEIGHT)
     assert sum(len(level) for level in levels) == len(METHODS)
+
+
+def test_both_spellings_of_the_reference_are_taken():
+    based = {"base_model_name": "dummy:0"}
+    long = {"cognitive_coefficient": 0.1, "repel_term_flag": False, "lambda": 0.5}
+    method = make_method("weight_dare_ties", {**based, **long})
+    assert (method.cognitive_coeff, method.repel_term, method.lambda_) == (0.1, False, 0.5)
+    with pytest.raises(HyperparameterError, match="give only repel_coeff"):
+        make_method("weight_dare_ties", {**based, "repel_coeff": 0, "repel_coefficient": 0})
+    with pytest.raises(HyperparameterError, match="no hyperparameter 'lambda'"):
+        make_method("weight_average", {"lambda": 1})
