@@ -9,7 +9,6 @@ from typing import Any
 
 from moco_jax.method import Method
 
-
 SPELLINGS: tuple[tuple[str, str], ...] = (
     ("cognitive_coeff", "cognitive_coefficient"),
     ("social_coeff", "social_coefficient"),
