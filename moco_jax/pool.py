@@ -320,6 +320,14 @@ def _adapter_recipe(adapter: lora.Adapter) -> str:
     return f"adapter {total.hexdigest()} {json.dumps(scales)}"
 
 
+def _home(member: Member) -> jax.Device | None:
+    """The one device that holds a member's weights; None where they are cut over several."""
+    held = member.weights
+    params = held.population.params if isinstance(held, Variant) else held
+    devices = jax.tree.leaves(params)[0].devices()
+    return next(iter(devices)) if len(devices) == 1 else None
+
+
 def default_dtype() -> Any:
     """float32 on CPU, bfloat16 on accelerators."""
     return jnp.dtype(jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16)
@@ -338,10 +346,12 @@ def fingerprint(params: PyTree, config: ModelConfig | EncoderConfig, text_rules:
 class Pool:
     """An ordered list of members; a checkpoint may stand in it twice."""
 
-    def __init__(self, members: Sequence[Member]):
+    def __init__(self, members: Sequence[Member], placement: Placement | None = None):
         if not members:
             raise ValueError("a pool needs at least one member; pass --models=NAME,NAME,...")
         self.members = tuple(members)
+        self._placement = placement
+        self._others: dict[str, Member] = {}
 
     @classmethod
     def load(
@@ -394,7 +404,7 @@ class Pool:
                     loaded |= {(info.path, member.info.adapter): member for member in bank}
             info = dataclasses.replace(loaded[place].info, name=info.name)
             members.append(dataclasses.replace(loaded[place], info=info))
-        return cls(members)
+        return cls(members, placement)
 
     def __len__(self) -> int:
         return len(self.members)
@@ -409,6 +419,25 @@ class Pool:
     def names(self) -> list[str]:
         """Names in order."""
         return [member.name for member in self.members]
+
+    def find(self, name: str) -> Member:
+        """The member called `name`, or else the model of that name, loaded once as members are.
+
+        Args:
+            name: of a member, or whatever `load` takes.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        if name in self.names:
+            return self.members[self.names.index(name)]
+        if name not in self._others:
+            first = self.members[0]
+            # Of the pool's own kind, and where its weights are: a plan has members that read no
+            # weights, and those of a pool too large for the devices wait in host memory
+            with jax.default_device(_home(first)):
+                self._others[name] = type(first).load(inspect(name), first.dtype, self._placement)
+        return self._others[name]
 
     def generate(
         self, prompts: Sequence[str], sampling: Sampling | None = None, seed: int = 0
