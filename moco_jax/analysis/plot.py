@@ -1,16 +1,21 @@
 """Score against cost, laid out for drawing: everything is in pixels when the template sees it."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 
+from moco_jax.analysis.costs import frontier
 from moco_jax.analysis.labels import Box, Label, place_labels
 
 FONT = 12.0
 
 ROOMY = 600.0
-MOST_NAMES = 6
-"""In a plot that is not roomy, more marks than this are numbered instead of named."""
+MOST_NAMES, MOST_NAMES_ROOMY = 6, 26
+"""With more marks than this, they are numbered instead of named.
+
+In a roomy plot those that nobody beats at their price keep their names.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +43,8 @@ class Mark:
 class Drawn:
     """A mark in pixels.
 
-    `text` is what stands beside it: its label, or its number in the plot's key.
+    `text` is what stands beside it: its label, or its number in the plot's key. `unbeaten` says
+    that nobody beats it at its price.
     """
 
     mark: Mark
@@ -48,6 +54,7 @@ class Drawn:
     bottom: float
     text: str
     label: Label | None
+    unbeaten: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +78,8 @@ class Plot:
         y_ticks: scores.
         drawn: the marks.
         reference: height of the best single member's score, or None.
+        frontier: the points (x, y) of the stairs from each mark that nobody beats at its price to
+            the next, cheapest first.
         keyed: whether marks are numbered, so that a key has to say which is which.
     """
 
@@ -81,6 +90,7 @@ class Plot:
     y_ticks: tuple[Tick, ...]
     drawn: tuple[Drawn, ...]
     reference: float | None
+    frontier: tuple[tuple[float, float], ...]
     keyed: bool
 
 
@@ -94,7 +104,9 @@ def lay_out(marks: Sequence[Mark], width: float) -> Plot | None:
     marks = [mark for mark in marks if mark.cost > 0]
     if not marks:
         return None
-    keyed = width < ROOMY and len(marks) > MOST_NAMES
+    roomy = width >= ROOMY
+    keyed = len(marks) > (MOST_NAMES_ROOMY if roomy else MOST_NAMES)
+    unbeaten = frontier([mark.cost for mark in marks], [mark.score for mark in marks])
     height = max(0.44 * width, 300.0) + 2.0 * len(marks)
     frame = Box(38.0, 14.0, width - 8.0, height - 44.0)
     left, right = _cost_range([mark.cost for mark in marks])
@@ -112,7 +124,10 @@ def lay_out(marks: Sequence[Mark], width: float) -> Plot | None:
         Box(x - 2, y_of(mark.high), x + 2, y_of(mark.low))
         for (x, _), mark in zip(points, marks, strict=True)
     ]
-    texts = [str(place + 1) if keyed else mark.label for place, mark in enumerate(marks)]
+    texts = [
+        str(place + 1) if keyed and not (roomy and place in unbeaten) else mark.label
+        for place, mark in enumerate(marks)
+    ]
     labels = place_labels(points, texts, frame, bars, FONT)
     best = next((mark.score for mark in marks if mark.kind == "best"), None)
     return Plot(
@@ -125,12 +140,23 @@ def lay_out(marks: Sequence[Mark], width: float) -> Plot | None:
         ),
         y_ticks=tuple(Tick(y_of(value), f"{value:g}") for value in ticks),
         drawn=tuple(
-            Drawn(mark, x, y, y_of(mark.high), y_of(mark.low), text, label)
-            for mark, (x, y), text, label in zip(marks, points, texts, labels, strict=True)
+            Drawn(mark, x, y, y_of(mark.high), y_of(mark.low), text, label, place in unbeaten)
+            for place, (mark, (x, y), text, label) in enumerate(
+                zip(marks, points, texts, labels, strict=True)
+            )
         ),
         reference=None if best is None else y_of(best),
+        frontier=_stairs([points[place] for place in unbeaten]),
         keyed=keyed,
     )
+
+
+def _stairs(corners: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """Level from each corner to the next one's cost, then up."""
+    levels = [
+        point for (x, y), (stop, _) in itertools.pairwise(corners) for point in ((x, y), (stop, y))
+    ]
+    return (*levels, corners[-1])
 
 
 def _cost_range(costs: Sequence[float]) -> tuple[float, float]:

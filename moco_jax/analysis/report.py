@@ -10,6 +10,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from moco_jax.analysis import costs
 from moco_jax.analysis.benches import Bench
 from moco_jax.analysis.ceiling import emergence
 from moco_jax.analysis.comparison import Standing
@@ -92,6 +93,7 @@ def html(benches: Sequence[Bench], title: str = "Runs") -> str:
         "breakable": _breakable,
         "signed": _signed,
         "sci": _scientific,
+        "seconds": _seconds,
         "share": _share,
     }
     return environment.get_template("report.html").render(
@@ -109,6 +111,8 @@ def _section(bench: Bench) -> dict[str, Any]:
     members = [_member_line(bench, name) for name in bench.members]
     lines = [*methods, *sorted(members, key=lambda line: -line.score.mean)]
     marks = [_mark(line) for line in lines]
+    bills = [costs.bill(contender) for contender in bench.contenders]
+    several = len(bills) > 1
     _, low, high = score_ticks(
         min(line.score.low for line in lines), max(line.score.high for line in lines)
     )
@@ -123,6 +127,9 @@ def _section(bench: Bench) -> dict[str, Any]:
         "plots": [
             (name, lay_out(marks, width)) for name, width in (("wide", WIDE), ("narrow", NARROW))
         ],
+        "shortened": len(bills) > costs.MOST,
+        "slowest": costs.slowest(bills) if several else [],
+        "dearest": costs.dearest(bills) if several and bench.bounded else [],
     }
 
 
@@ -180,6 +187,13 @@ def _signed(value: float) -> str:
 
 def _share(value: float) -> str:
     return "0" if value == 0 else f"{value:.1%}"
+
+
+def _seconds(value: float) -> str:
+    """Three digits, and never a power of ten."""
+    if value <= 0:
+        return "0"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.{2 - math.floor(math.log10(value))}f}"
 
 
 def _scientific(value: float) -> Markup:

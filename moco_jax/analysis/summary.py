@@ -8,6 +8,7 @@ import numpy as np
 
 from moco_jax.analysis.benches import Bench
 from moco_jax.analysis.comparison import Standing
+from moco_jax.analysis.costs import bill
 from moco_jax.analysis.tables import FORMATS, TextTable, printable
 
 LEADING = "●"
@@ -47,6 +48,8 @@ DATA = (
     "cut",
     "tokens_per_item",
     "flops_per_item",
+    "seconds",
+    "flops_per_correct",
     "not_run_because",
 )
 
@@ -75,7 +78,7 @@ def shown_table(benches: Sequence[Bench], not_run: Sequence[NotRun] = ()) -> Tex
 def data_table(benches: Sequence[Bench], not_run: Sequence[NotRun] = ()) -> TextTable:
     """The same for programs: one number per cell, in full."""
     rows = [
-        _data(bench.first.result.task, standing)
+        _data(bench.first.result.task, standing, bench.bounded)
         for bench in benches
         for standing in bench.standings
     ]
@@ -116,9 +119,9 @@ def _shown(task: str, standing: Standing) -> tuple[str, ...]:
     )
 
 
-def _data(task: str, standing: Standing) -> tuple[str, ...]:
+def _data(task: str, standing: Standing, bounded: bool) -> tuple[str, ...]:
     contender, change, score = standing.contender, standing.difference, standing.score
-    cost = contender.item_cost()
+    cost, spent = contender.item_cost(), bill(contender)
     numbers = {
         "score": score.mean,
         "spread": contender.spread,
@@ -132,6 +135,8 @@ def _data(task: str, standing: Standing) -> tuple[str, ...]:
         "cut": contender.mean("cut"),
         "tokens_per_item": cost["prompt_tokens"] + cost["new_tokens"],
         "flops_per_item": cost["flops"],
+        "seconds": spent.total_seconds,
+        "flops_per_correct": spent.flops_per_correct if bounded else math.nan,
     }
     cells = {name: "" if math.isnan(value) else repr(value) for name, value in numbers.items()}
     words = {

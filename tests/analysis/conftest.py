@@ -48,6 +48,7 @@ def write_run(
     right: float = 0.6,
     seed: int = 42,
     flops: float = 1e9,
+    seconds: float = 0.01,
     texts: Mapping[int, str] | None = None,
     members: Mapping[str, float] | None = None,
     hyperparameters: Mapping[str, object] | None = None,
@@ -90,7 +91,7 @@ def write_run(
             ledger(Charge(MEMBERS[0], "dev", usage, 0.1, False))
     with ledger.phase(RESPOND):
         for response in ours:
-            ledger(Charge(MEMBERS[0], "answer", response.usage, 0.01, False))
+            ledger(Charge(MEMBERS[0], "answer", response.usage, seconds, False))
     place = files.RunDirectory(out, resolved.directory_name)
     items, dev = task.test.items, list(rates.values())
     result = summarise(resolved, task, ours, scores, dev, worth, ledger, place.path)

@@ -57,3 +57,19 @@ def test_score_ticks_span_the_range(low: float, length: float) -> None:
     ticks, first, last = score_ticks(low, low + length)
     assert first <= low + 1e-6 and last >= low + length - 1e-6
     assert 2 <= len(ticks) <= 12
+
+
+def test_stairs_join_what_nobody_beats() -> None:
+    marks = [mark("a", 1e8, 0.3), mark("b", 1e9, 0.2), mark("c", 1e10, 0.6)]
+    plot = lay_out(marks, 920.0)
+    a, b, c = plot.drawn
+    assert plot.frontier == ((a.x, a.y), (c.x, a.y), (c.x, c.y))
+    assert [drawn.unbeaten for drawn in (a, b, c)] == [True, False, True]
+
+
+def test_in_a_crowd_only_the_unbeaten_keep_their_names() -> None:
+    crowd = [mark(f"m{i}", 1e8 * (1 + i), 0.3) for i in range(40)] + [mark("top", 1e11, 0.9)]
+    plot = lay_out(crowd, 920.0)
+    assert plot.keyed
+    assert plot.drawn[0].text == "m0" and plot.drawn[40].text == "top"
+    assert [drawn.text for drawn in plot.drawn[1:40]] == [str(i + 1) for i in range(1, 40)]

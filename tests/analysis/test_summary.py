@@ -33,6 +33,8 @@ def test_csv_is_for_programs(benches: list[Bench]) -> None:
     assert 0 <= float(by_method["text_vote"]["score"]) <= 1
     assert float(by_method["text_vote"]["spread"]) >= 0
     assert by_method["api_cascade"]["spread"] == ""
+    assert float(by_method["api_cascade"]["seconds"]) == pytest.approx(0.1 + 40 * 0.01)
+    assert float(by_method["api_cascade"]["flops_per_correct"]) > 1e9
     assert by_method["weight_soup"]["score"] == ""
     assert by_method["weight_soup"]["not_run_because"] == "needs | one architecture"
 
