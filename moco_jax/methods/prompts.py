@@ -15,6 +15,19 @@ def clip(text: str, characters: int | None) -> str:
     return text[:characters].rstrip() + " [...]"
 
 
+def without_middle(text: str, characters: int) -> str:
+    """Cuts all but `characters` out of the middle of `text`, visibly: conclusions stand last."""
+    if len(text) <= characters:
+        return text
+    end = characters // 2
+    return f"{text[: characters - end].rstrip()} [...] {text[len(text) - end :].lstrip()}"
+
+
+def left_out(count: int) -> str:
+    """The line that stands for quoted texts there was no room for."""
+    return f"[{count} left out]"
+
+
 def bullets(texts: Sequence[str]) -> str:
     """One line per text, each behind a dash."""
     return "\n".join(f"- {text.strip()}" for text in texts)
@@ -73,3 +86,8 @@ def choose(question: str, first: str, second: str) -> str:
         f"{question}\n\nAnswer A:\n{bullets([first])}\n\nAnswer B:\n{bullets([second])}\n\n"
         "Which answer is better? Reply with A or B."
     )
+
+
+def condense(question: str, text: str) -> str:
+    """Asks for a shorter version of a text that is about a question."""
+    return f"{question}\n\nA text:\n{bullets([text])}\n\nSum up the text in one sentence."

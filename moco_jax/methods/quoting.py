@@ -1,0 +1,232 @@
+"""Prompts that quote what members said, kept within the context of the member that reads them.
+
+A question is never cut, what is quoted beside it may be. A method describes each prompt as a
+`Draft`, hands a whole step of its protocol to `ask`, and shows `context_note` to its reader:
+
+    drafts = [Draft(who, item, "summarise", write, quotes) for ...]
+    said = quoting.ask(context, drafts, self.context_policy)
+    final.replace(notes=(*notes, *quoting.context_note(said)))
+
+What a policy did to a prompt is in the note "context" of the response to it.
+"""
+
+import dataclasses
+import typing
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from moco_jax.decoding.types import Message, Request, Response, Sampling, total_usage
+from moco_jax.methods import prompts
+from moco_jax.pool import Member
+from moco_jax.system import Context
+from moco_jax.tasks import Item
+
+ContextPolicy = Literal["refuse", "oldest_first", "shorten", "summarise"]
+"""What is done with quotes that do not fit.
+
+"refuse" leaves the prompt as it is: one that fills the whole context is refused and counted.
+"oldest_first" drops the first quotes and says how many; "shorten" cuts the middle of the longest,
+visibly; "summarise" has the member that reads them sum up what "shorten" would cut. All three act
+where a prompt leaves no room for an answer of `max_new_tokens`, or of half of the context if that
+is less. Where the question alone takes that room, quotes go as far as they can.
+"""
+
+POLICIES: tuple[str, ...] = typing.get_args(ContextPolicy)
+
+Write = Callable[[Sequence[str]], str]
+Fits = Callable[[Sequence[str]], bool]
+
+
+@dataclasses.dataclass(frozen=True)
+class Draft:
+    """A prompt that quotes texts, before it is known how much of them fits.
+
+    Attributes:
+        who: the member that reads it, by index in the pool or itself.
+        item: the question it serves.
+        purpose: of the request.
+        write: the user's text, from the quotes. "oldest_first" hands it fewer of them, with a line
+            in place of those that are missing; the last is always there.
+        quotes: the oldest, or the least needed, first.
+        sample: of the request.
+    """
+
+    who: int | Member
+    item: Item
+    purpose: str
+    write: Write
+    quotes: tuple[str, ...] = ()
+    sample: int = 0
+
+    def request(self, quotes: Sequence[str]) -> Request:
+        """What is asked with these quotes."""
+        text = self.write(quotes)
+        return Request.user(text, item=self.item.id, purpose=self.purpose, sample=self.sample)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """A request that keeps to a policy, and what that took.
+
+    Attributes:
+        who: the member to be asked.
+        request: what it is asked.
+        heard: summaries that were asked for first.
+        done: how many quotes were "dropped", "shortened" or "summarised"; empty if all are whole.
+    """
+
+    who: int | Member
+    request: Request
+    heard: tuple[Response, ...] = ()
+    done: tuple[tuple[str, int], ...] = ()
+
+    def credit(self, response: Response) -> Response:
+        """The response to the request, with all that led to it and a note of what was done."""
+        note = (("context", dict(self.done)),) if self.done else ()
+        return response.replace(
+            usage=total_usage([*self.heard, response]),
+            transcript=tuple(turn for one in (*self.heard, response) for turn in one.transcript),
+            notes=response.notes + note,
+        )
+
+
+def ask(
+    context: Context, drafts: Sequence[Draft], policy: str, sampling: Sampling | None = None
+) -> list[Response]:
+    """Asks what the drafts say, in one batch; under "summarise" one more batch may go before it."""
+    fitted = fit(context, drafts, policy, sampling)
+    said = context.ask([(one.who, one.request) for one in fitted], sampling) if fitted else []
+    return [one.credit(response) for one, response in zip(fitted, said, strict=True)]
+
+
+def fit(
+    context: Context, drafts: Sequence[Draft], policy: str, sampling: Sampling | None = None
+) -> list[Fitted]:
+    """The drafts as requests that keep to a policy, for what is not asked by `ask` but scored.
+
+    Args:
+        context: where summaries are asked for.
+        drafts: in any order; each is fitted on its own.
+        policy: one of `POLICIES`.
+        sampling: of the requests and summaries; the context's own by default.
+    """
+    sampling = sampling or context.sampling
+    if policy == "summarise":
+        return _summarise(context, drafts, sampling)
+    change = {"oldest_first": _drop, "shorten": _shorten}.get(policy)
+    return [_changed(context, draft, sampling, change) for draft in drafts]
+
+
+def context_note(responses: Sequence[Response]) -> tuple[tuple[str, dict[str, int]], ...]:
+    """A note of what was done to all prompts together and how many were refused; () if nothing."""
+    counts: Counter[str] = Counter()
+    for response in responses:
+        counts.update(dict(response.notes).get("context", {}))
+        counts.update(["refused"] if response.finish == "prompt_too_long" else [])
+    return (("context", dict(sorted(counts.items()))),) if counts else ()
+
+
+def _changed(
+    context: Context,
+    draft: Draft,
+    sampling: Sampling,
+    change: Callable[[Sequence[str], Fits], tuple[Sequence[str], Counter[str]]] | None,
+) -> Fitted:
+    quotes, done = draft.quotes, Counter[str]()
+    fits = _fits(context, draft, sampling)
+    if change and quotes and not fits(quotes):
+        quotes, done = change(quotes, fits)
+    return Fitted(draft.who, draft.request(quotes), done=_done(done))
+
+
+def _fits(context: Context, draft: Draft, sampling: Sampling) -> Fits:
+    """Whether a text with given quotes leaves the draft's reader room to answer."""
+    who = draft.who
+    member = context.pool[who] if isinstance(who, int) else who
+    most = member.config.max_positions
+    room = max(most - sampling.max_new_tokens, (most - 1) // 2)
+
+    def fits(quotes: Sequence[str]) -> bool:
+        turns = (Message("user", draft.write(quotes)),)
+        return len(member.template.render(turns, thinking=sampling.thinking)) <= room
+
+    return fits
+
+
+def _drop(quotes: Sequence[str], fits: Fits) -> tuple[Sequence[str], Counter[str]]:
+    """Without as few of the first quotes as possible; the last one stays."""
+    left, dropped = quotes, 0
+    while dropped < len(quotes) - 1 and not fits(left):
+        dropped += 1
+        left = [prompts.left_out(dropped), *quotes[dropped:]]
+    return left, Counter(dropped=dropped)
+
+
+def _shorten(quotes: Sequence[str], fits: Fits) -> tuple[Sequence[str], Counter[str]]:
+    """With as much of each as possible, the same length for all that are longer."""
+    limit = _limit(quotes, fits)
+    cut = [prompts.without_middle(quote, limit) for quote in quotes]
+    return cut, Counter(shortened=sum(len(quote) > limit for quote in quotes))
+
+
+def _limit(quotes: Sequence[str], fits: Fits) -> int:
+    """Most characters of each quote with which a prompt fits; 0 if it never does."""
+    low, high = 0, max(map(len, quotes))
+    while low < high:
+        middle = (low + high + 1) // 2
+        fit_now = fits([prompts.without_middle(quote, middle) for quote in quotes])
+        low, high = (middle, high) if fit_now else (low, middle - 1)
+    return low
+
+
+def _summarise(context: Context, drafts: Sequence[Draft], sampling: Sampling) -> list[Fitted]:
+    """Each reader first sums up the quotes that are too long for it, all in one batch."""
+    checks = [_fits(context, draft, sampling) for draft in drafts]
+    long = [_too_long(draft.quotes, fits) for draft, fits in zip(drafts, checks, strict=True)]
+    asks = [
+        (draft.who, _summary(context, draft, draft.quotes[place], sampling))
+        for draft, places in zip(drafts, long, strict=True)
+        for place in places
+    ]
+    said = iter(context.ask(asks, sampling) if asks else [])
+    fitted = []
+    for draft, fits, places in zip(drafts, checks, long, strict=True):
+        heard = {place: next(said) for place in places}
+        quotes: Sequence[str] = [
+            _shorter(quote, heard[place].text) if place in heard else quote
+            for place, quote in enumerate(draft.quotes)
+        ]
+        done = Counter(summarised=len(heard))
+        if heard and not fits(quotes):
+            quotes, cut = _shorten(quotes, fits)
+            done += cut
+        fitted.append(Fitted(draft.who, draft.request(quotes), tuple(heard.values()), _done(done)))
+    return fitted
+
+
+def _too_long(quotes: Sequence[str], fits: Fits) -> list[int]:
+    """Places of the quotes that "shorten" would cut."""
+    if not quotes or fits(quotes):
+        return []
+    limit = _limit(quotes, fits)
+    return [place for place, quote in enumerate(quotes) if len(quote) > limit]
+
+
+def _summary(context: Context, draft: Draft, quote: str, sampling: Sampling) -> Request:
+    """Asks the reader of a draft to sum up one quote, shortened if even that does not fit."""
+
+    def write(quotes: Sequence[str]) -> str:
+        return prompts.condense(draft.item.prompt, quotes[0])
+
+    short = dataclasses.replace(draft, write=write, purpose=f"condense for {draft.purpose}")
+    fits = _fits(context, short, sampling)
+    return short.request([quote] if fits([quote]) else _shorten([quote], fits)[0])
+
+
+def _shorter(quote: str, summary: str) -> str:
+    return summary if 0 < len(summary.strip()) < len(quote) else quote
+
+
+def _done(counts: Counter[str]) -> tuple[tuple[str, int], ...]:
+    return tuple((name, count) for name, count in counts.items() if count)
