@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from moco_jax.decoding.scoring import score_usage
 from moco_jax.decoding.types import Request, Usage
-from moco_jax.models.cost import generation_flops
 from moco_jax.system import Context
 
 
@@ -35,8 +35,10 @@ def label_probabilities(
         scores = list(itertools.islice(found, len(labels)))
         means = np.array([sum(values) / len(values) for values in scores])
         shares = np.exp(means - means.max())
-        lengths = [prompt + len(values) for values in scores]
-        flops = sum(generation_flops(member.config, length, 0) for length in lengths)
-        usage = Usage(prompt_tokens=sum(lengths), forwards=len(labels), flops=flops)
+        costs = [
+            score_usage(member.config, prompt, len(values), read=number > 0)
+            for number, values in enumerate(scores)
+        ]
+        usage = sum(costs, Usage())
         results.append(((shares / shares.sum()).tolist(), usage))
     return results

@@ -12,10 +12,10 @@ from moco_jax.decoding.buckets import PREFILL_BLOCK, power_bucket, prefill_rows
 from moco_jax.decoding.call import MOST_ROWS, Call, Record, Row, place_of
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.hooks import Charge
-from moco_jax.decoding.keys import digest
 from moco_jax.decoding.render import Prompt, Speaker
 from moco_jax.decoding.schedule import Job, slots_of
-from moco_jax.decoding.types import Response, Usage
+from moco_jax.decoding.scoring import score_key, score_usages
+from moco_jax.decoding.types import Response
 from moco_jax.methods.prompts import UNCONFIDENT
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.cost import flops_per_token, generation_flops
@@ -192,11 +192,10 @@ class PlanningEngine(Engine):
     ) -> list[tuple[float, ...]]:
         """Makes up log-probabilities, as different as their keys."""
         found = []
-        for name, (prompt, text) in zip(names, rows, strict=True):
-            key = self._key(digest("score", *place_of(member), prompt, text))
+        usages = score_usages(member.config, names, rows)
+        for name, (prompt, text), usage in zip(names, rows, usages, strict=True):
+            key = self._key(score_key(place_of(member), prompt, text))
             known = self.store.get(key)
-            count = len(prompt) + len(text)
-            usage = Usage(count, 0, 1, generation_flops(member.config, count, 0))
             seconds = self._rates.seconds(usage.flops, 0, PREFILL_BLOCK)
             value = -1.0 - int(key[:8], 16) / 2**32
             self.store.put(key, {"logprobs": [value] * len(text), "seconds": seconds})
