@@ -25,6 +25,7 @@ REQUIRED = {
     "model_descriptions": ["reds", "greens", "blues"],
     "base_model": POOL[0].name,
     "base_model_name": POOL[0].name,
+    "structure_type": "chain",
 }
 STEADY = [
     ("single_model", {}),
