@@ -22,6 +22,10 @@ CASES = {
     "api_cascade": [{}, {"threshold": "optimized", "cost_weight": 0.1}, {"mode": "just_ask"}],
     "api_prompt_routing": [DESCRIPTIONS, {**DESCRIPTIONS, "router_decision": "generate"}],
     "best_on_dev": [{}],
+    "logit_logit_contrastive": [
+        {},
+        {"base": 1, "expert": "dummy:0", "anti_expert": 1, "plausibility_alpha": 0.1},
+    ],
     "logit_logit_fusion": [
         {},
         {"space": "prob"},

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.weight.from_function import find_base
 from moco_jax.methods.weight.merged import Merged
 from moco_jax.methods.weight.rule import RuleMerge, merge_members, merged_members
-from moco_jax.methods.weight.search import dev_scores_of
+from moco_jax.methods.weight.search import by_evolution, by_swarm, dev_scores_of
 from moco_jax.pool import Member
 from moco_jax.system import System
 from moco_jax.trees import TaskVectorMerge, pso
@@ -48,14 +48,16 @@ class DareTies(RuleMerge):
     Attributes:
         base_model_name: the base: a member of the pool, which then is not merged itself, or
             whatever `Pool.load` takes.
-        mode: "average" weighs all members alike; "optimized" searches softmax weights by particle
-            swarm on the greedy dev score.
+        mode: "average" weighs all members alike; "optimized" searches softmax weights on the greedy
+            dev score.
         density: share of each task vector that stays.
         trim: how it is chosen: at random ("dare"), by magnitude ("ties"), or not ("none").
         rescale: what stays is divided by the density ("inverse_density"), made to have the L1 norm
             from before ("l1"), or left alone; only with trim="dare".
         normalize: divide by the weights that agree (the disjoint mean).
         lambda_: scales the merged task vector.
+        search: by particle swarm ("pso"), or by evolution ("cma_es"; needs the extra `search`),
+            which reads population, max_iterations and patience alone.
         population: particles of the search, the uniform average among them.
         max_iterations: rounds of the search, at most.
         inertia: see `trees.pso.SwarmSettings`, also for all that follow.
@@ -81,6 +83,7 @@ class DareTies(RuleMerge):
     rescale: Literal["inverse_density", "l1", "none"] = "inverse_density"
     normalize: bool = True
     lambda_: float = 1.0
+    search: Literal["pso", "cma_es"] = "pso"
     population: int = 5
     max_iterations: int = 5
     inertia: float = 0.2
@@ -98,6 +101,7 @@ class DareTies(RuleMerge):
 
     def __post_init__(self) -> None:
         one_of(self, "mode", ("average", "optimized"))
+        one_of(self, "search", ("pso", "cma_es"))
         one_of(self, "trim", tuple(TRIMS))
         one_of(self, "rescale", tuple(RESCALES))
         within(self, "population", 2)
@@ -153,20 +157,26 @@ class DareTies(RuleMerge):
         self, bench: Workbench, members: list[Member], base: Member
     ) -> tuple[list[float], float]:
         """The best weights found, and their dev score."""
-        settings, key = self._swarm_settings(), jax.random.key(bench.seed)
-        started = jax.random.fold_in(key, 0)
-        velocity = self.starting_velocity_mode
-        positions, velocities = pso.scatter(started, self.population, len(members), velocity)
-        swarm = pso.start(settings, positions.at[0].set(0.0), velocities)
-        for step in range(self.max_iterations):
-            weights = np.asarray(jax.nn.softmax(swarm.positions)).tolist()
-            candidates = [self._merge(bench, members, base, row) for row in weights]
-            scores = dev_scores_of(bench, candidates)
+
+        def worth(points: np.ndarray) -> list[float]:
+            weights = _softmax(points)
+            scores = dev_scores_of(bench, [self._merge(bench, members, base, w) for w in weights])
             logging.info("%s: weights %s score %s on dev", self.name, weights, scores)
-            swarm = pso.update(
-                settings, swarm, jnp.array(scores), jax.random.fold_in(key, step + 1)
+            return scores
+
+        key, size, rounds = jax.random.key(bench.seed), len(members), self.max_iterations
+        if self.search == "cma_es":
+            found = by_evolution(
+                worth, [0.0] * size, 1.0, self.population, rounds, key, patience=self.patience
             )
-            if pso.stopped(settings, swarm):
-                break
-        best = np.asarray(jax.nn.softmax(swarm.leader)).tolist()
-        return best, float(swarm.leader_score)
+        else:
+            started, velocity = jax.random.fold_in(key, 0), self.starting_velocity_mode
+            positions, velocities = pso.scatter(started, self.population, size, velocity)
+            positions = positions.at[0].set(0.0)
+            settings = self._swarm_settings()
+            found = by_swarm(worth, settings, positions, velocities, rounds, key)
+        return _softmax(found.point), found.worth
+
+
+def _softmax(points: np.ndarray) -> list[Any]:
+    return np.asarray(jax.nn.softmax(jnp.asarray(points))).tolist()
