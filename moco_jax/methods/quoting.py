@@ -1,20 +1,21 @@
 """Prompts that quote what members said, kept within the context of the member that reads them.
 
 A question is never cut, what is quoted beside it may be. A method describes each prompt as a
-`Draft`, hands a whole step of its protocol to `ask`, and shows `context_note` to its reader:
+`Draft` and hands a whole step of its protocol to `ask`:
 
     drafts = [Draft(who, item, "summarise", write, quotes) for ...]
     said = quoting.ask(context, drafts, self.context_policy)
-    final.replace(notes=(*notes, *quoting.context_note(said)))
+    quoting.conclude(final, said, notes)
 
-What a policy did to a prompt is in the note "context" of the response to it.
+What a policy did to a prompt is in the note "context" of the response to it, and what it did in all
+is in that of the conclusion.
 """
 
 import dataclasses
 import typing
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from moco_jax.decoding.types import Message, Request, Response, Sampling, total_usage
 from moco_jax.methods import prompts
@@ -63,6 +64,11 @@ class Draft:
         """What is asked with these quotes."""
         text = self.write(quotes)
         return Request.user(text, item=self.item.id, purpose=self.purpose, sample=self.sample)
+
+
+def plain(who: int | Member, item: Item, purpose: str = "answer", sample: int = 0) -> Draft:
+    """A draft of the item's own prompt, without quotes."""
+    return Draft(who, item, purpose, lambda _: item.prompt, (), sample)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +131,23 @@ def context_note(responses: Sequence[Response]) -> tuple[tuple[str, dict[str, in
         counts.update(dict(response.notes).get("context", {}))
         counts.update(["refused"] if response.finish == "prompt_too_long" else [])
     return (("context", dict(sorted(counts.items()))),) if counts else ()
+
+
+def conclude(
+    final: Response, said: Sequence[Response], notes: Sequence[tuple[str, Any]] = ()
+) -> Response:
+    """The response that a protocol ends with.
+
+    Args:
+        final: the answer.
+        said: all that was asked for, in order; what `final` cost counts only if it is among them.
+        notes: of the method; what became of quotes is added.
+    """
+    return final.replace(
+        usage=total_usage(said),
+        transcript=tuple(turn for response in said for turn in response.transcript),
+        notes=(*notes, *context_note(said)),
+    )
 
 
 def _changed(

@@ -69,6 +69,35 @@ def test_quoted_answers_are_cut_visibly():
     assert asked == prompts.summarise(ITEM.prompt, ["dummy [...]"] * 3)
 
 
+def long_answers(name, request):
+    if request.purpose != "answer":
+        return "refined"
+    return "last" if name == "dummy:2" else "x" * 600
+
+
+def test_old_answers_are_left_out_where_asked_to():
+    (response,), engine = run(long_answers, round=2, context_policy="oldest_first")
+    asked = {name: r.messages[0].content for name, r in engine.asked if r.purpose[:6] == "refine"}
+    assert asked == {
+        "dummy:0": prompts.refine(ITEM.prompt, "x" * 600, ["[1 left out]", "last"]),
+        "dummy:1": prompts.refine(ITEM.prompt, "x" * 600, ["[1 left out]", "last"]),
+        "dummy:2": prompts.refine(ITEM.prompt, "last", ["[1 left out]", "x" * 600]),
+    }
+    assert dict(response.notes)["context"] == {"dropped": 3}
+
+
+def test_answers_are_cut_evenly_where_asked_to():
+    (response,), engine = run(long_answers, round=1, context_policy="shorten")
+    asked = engine.asked[-1][1].messages[0].content
+    first, second, third = asked.split("- ")[1:]
+    assert first == second
+    assert first.startswith("xxx")
+    assert "xxx [...] xxx" in first
+    assert third.startswith("last\n")
+    assert len(asked) <= 1024 - 4 - 3
+    assert dict(response.notes)["context"] == {"shortened": 2}
+
+
 def letters(votes):
     """Members vote as `votes` says, [item][member]; all are equally good on dev."""
 

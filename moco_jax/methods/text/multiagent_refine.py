@@ -1,15 +1,17 @@
 """Members answer, read each other's answers, and answer again."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from moco_jax.decoding.types import Request, Response, Turn, Usage
+from moco_jax.decoding.types import Response
 from moco_jax.method import Method, NeedsError, Workbench
 from moco_jax.methods import prompts
 from moco_jax.methods.checks import one_of, within
+from moco_jax.methods.quoting import POLICIES, ContextPolicy, Draft, ask, conclude, plain
 from moco_jax.methods.votes import VOTED, first_voter, leaders, tally, vote_of
-from moco_jax.system import Context, System, question
+from moco_jax.system import Context, System
 from moco_jax.tasks import Item
 
 
@@ -19,23 +21,24 @@ class Table:
 
     Attributes:
         answers: every member's latest response.
-        usage: what all of it cost so far.
-        turns: all that was said, in order.
+        said: every response so far, in order.
         rounds: rounds so far.
         agreed: everybody gave one and the same answer, so that the debate ended early.
     """
 
     answers: list[Response]
-    usage: Usage
-    turns: tuple[Turn, ...]
+    said: list[Response]
     rounds: int
     agreed: bool = False
 
-    def hear(self, responses: Sequence[Response]) -> None:
-        """Adds what was said in a round, or at the end."""
-        for response in responses:
-            self.usage = self.usage + response.usage
-            self.turns = self.turns + response.transcript
+
+def refinement(who: int, item: Item, purpose: str, own: str, others: Sequence[str]) -> Draft:
+    """Asks a member for a better answer after reading others; its own is the last to be dropped."""
+
+    def write(texts: Sequence[str]) -> str:
+        return prompts.refine(item.prompt, texts[-1], texts[:-1])
+
+    return Draft(who, item, purpose, write, (*others, own))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Debate(System):
         final: "summarizer" or "vote".
         early_stop: whether a debate ends when all agree.
         max_answer_characters: where quoted answers are cut; None leaves them whole.
+        context_policy: what is done with quoted answers that do not fit.
     """
 
     ranking: tuple[int, ...]
@@ -55,10 +59,11 @@ class Debate(System):
     final: str
     early_stop: bool
     max_answer_characters: int | None
+    context_policy: str
 
     def respond(self, items: Sequence[Item], context: Context) -> list[Response]:
         """The final answer to every item."""
-        tables = [Table([], Usage(), (), 0) for _ in items]
+        tables = [Table([], [], 0) for _ in items]
         for number in range(self.rounds):
             self._round(number, items, tables, context)
         if self.final == "summarizer":
@@ -71,28 +76,25 @@ class Debate(System):
         """All members answer all items whose debate goes on."""
         live = [(i, t) for i, t in zip(items, tables, strict=True) if not t.agreed]
         size = len(context.pool)
-        asks = [
-            (who, self._request(number, who, item, table))
-            for item, table in live
-            for who in range(size)
+        drafts = [
+            self._draft(number, who, item, table) for item, table in live for who in range(size)
         ]
-        said = context.ask(asks) if asks else []
+        said = ask(context, drafts, self.context_policy)
         for index, (item, table) in enumerate(live):
             table.answers = said[index * size : (index + 1) * size]
-            table.hear(table.answers)
+            table.said += table.answers
             table.rounds += 1
             votes = (
                 {vote_of(item, answer.text) for answer in table.answers} if self.early_stop else ()
             )
             table.agreed = len(votes) == 1 and None not in votes
 
-    def _request(self, number: int, who: int, item: Item, table: Table) -> Request:
+    def _draft(self, number: int, who: int, item: Item, table: Table) -> Draft:
         if number == 0:
-            return question(item)
+            return plain(who, item)
         texts = [self._quote(answer) for answer in table.answers]
-        others = texts[:who] + texts[who + 1 :]
-        text = prompts.refine(item.prompt, texts[who], others)
-        return Request.user(text, item=item.id, purpose=f"refine round {number + 1}")
+        own, others = texts[who], texts[:who] + texts[who + 1 :]
+        return refinement(who, item, f"refine round {number + 1}", own, others)
 
     def _quote(self, answer: Response) -> str:
         return prompts.clip(answer.text, self.max_answer_characters)
@@ -103,17 +105,18 @@ class Debate(System):
         """The best member on dev writes the final answer, where not all agree already."""
         writer = self.ranking[0]
         open_items = [(i, t) for i, t in zip(items, tables, strict=True) if not t.agreed]
-        asks = []
+        drafts = []
         for item, table in open_items:
-            text = prompts.summarise(item.prompt, [self._quote(a) for a in table.answers])
-            asks.append((writer, Request.user(text, item=item.id, purpose="summarise")))
-        written = iter(context.ask(asks) if asks else [])
+            write = functools.partial(prompts.summarise, item.prompt)
+            quotes = tuple(self._quote(answer) for answer in table.answers)
+            drafts.append(Draft(writer, item, "summarise", write, quotes))
+        written = iter(ask(context, drafts, self.context_policy))
         finals = []
         for table in tables:
             final = table.answers[writer]
             if not table.agreed:
                 final = next(written)
-                table.hear([final])
+                table.said.append(final)
             finals.append(_close(table, final))
         return finals
 
@@ -125,7 +128,7 @@ class Debate(System):
 
 def _close(table: Table, final: Response) -> Response:
     notes = (("chosen", final.speaker), ("rounds", table.rounds), ("agreed", table.agreed))
-    return final.replace(usage=table.usage, transcript=table.turns, notes=notes)
+    return conclude(final, table.said, notes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,9 +140,9 @@ class MultiagentRefine(Method):
     Cost: `round` generations per member and item, one more for the summariser, and the greedy dev
     pass of every member that all methods share.
 
-    Departures: `final`, `early_stop` and `max_answer_characters` are additions; their defaults are
-    what the reference does. A prompt that outgrows a member's context is refused and counted, where
-    the reference cuts off the end of the prompt.
+    Departures: `final`, `early_stop`, `max_answer_characters` and `context_policy` are additions;
+    the first three do by default what the reference does. A prompt that outgrows a member's context
+    is refused and counted, where the reference cuts off the end of the prompt.
 
     Attributes:
         round: rounds of answers, the first included; 1 is no debate.
@@ -149,6 +152,8 @@ class MultiagentRefine(Method):
         early_stop: a debate ends when all members give the same answer, which then stands without a
             summary.
         max_answer_characters: quoted answers are cut there, visibly; None quotes them whole.
+        context_policy: what is done with quoted answers that do not fit (see `quoting`): "refuse"
+            the prompt, drop the "oldest_first", "shorten" them evenly, or "summarise" them first.
     """
 
     name: ClassVar[str] = "text_multiagent_refine"
@@ -157,10 +162,12 @@ class MultiagentRefine(Method):
     final: Literal["summarizer", "vote"] = "summarizer"
     early_stop: bool = False
     max_answer_characters: int | None = None
+    context_policy: ContextPolicy = "refuse"
 
     def __post_init__(self) -> None:
         within(self, "round", 1)
         one_of(self, "final", ("summarizer", "vote"))
+        one_of(self, "context_policy", POLICIES)
         if self.max_answer_characters is not None:
             within(self, "max_answer_characters", 1)
 
@@ -178,4 +185,5 @@ class MultiagentRefine(Method):
             final=self.final,
             early_stop=self.early_stop,
             max_answer_characters=self.max_answer_characters,
+            context_policy=self.context_policy,
         )
