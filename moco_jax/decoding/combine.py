@@ -110,3 +110,54 @@ def _weighted_probs(theta, carry, keys, logits, aux):
 
 WEIGHTED_PROBS = Combine(_weighted_probs, name="weighted_probs")
 """Log of the sum of probabilities with non-negative weights theta f32[B, M] (a mixture)."""
+
+
+class Plausibility(NamedTuple):
+    """Settings of a policy that `plausible` made; leaves lead with the row axis.
+
+    Attributes:
+        settings: theta of the policy itself.
+        judge: i32[B] index of the member that says what is plausible.
+        alpha: f32[B] in [0, 1]; 0 cuts nothing.
+    """
+
+    settings: PyTree
+    judge: jax.Array
+    alpha: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class _InnerCarry:
+    init: Callable[[PyTree], PyTree]
+
+    def __call__(self, theta: Plausibility) -> PyTree:
+        return self.init(theta.settings)
+
+
+@dataclasses.dataclass(frozen=True)
+class _PlausibleStep:
+    step: Callable[..., tuple[PyTree, Choice]]
+
+    def __call__(
+        self, theta: Plausibility, carry: PyTree, keys: jax.Array, logits: jax.Array, aux: Aux
+    ) -> tuple[PyTree, Choice]:
+        carry, choice = self.step(theta.settings, carry, keys, logits, aux)
+        own = logits[theta.judge, jnp.arange(len(theta.judge))]
+        reach = jnp.max(own, -1, keepdims=True) + jnp.log(theta.alpha)[:, None]
+        return carry, choice._replace(logits=jnp.where(own >= reach, choice.logits, -jnp.inf))
+
+
+def plausible(combine: Combine) -> Combine:
+    """The policy, never choosing what one member finds implausible; theta is a `Plausibility`.
+
+    A token stays if that member gives it at least `alpha` times the probability of the token it
+    likes best (the adaptive plausibility constraint of contrastive decoding, arXiv 2210.15097,
+    equation 2). Unlike the filter `min_p`, this looks at one member and not at the result, so a
+    difference of members cannot raise what nobody would say. The policy must not draw the tokens.
+    """
+    return dataclasses.replace(
+        combine,
+        step=_PlausibleStep(combine.step),
+        init=_InnerCarry(combine.init),
+        name=f"plausible {combine.name}",
+    )

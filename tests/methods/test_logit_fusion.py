@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from moco_jax import testing
-from moco_jax.decoding.combine import WEIGHTED_PROBS
+from moco_jax.decoding.combine import WEIGHTED_LOGITS, WEIGHTED_LOGPROBS, WEIGHTED_PROBS
 from moco_jax.decoding.types import Sampling
-from moco_jax.methods import make_method
-from moco_jax.methods.logit.logit_fusion import Fusion
+from moco_jax.methods import HyperparameterError, make_method
+from moco_jax.methods.logit.fusion import Fusion
 from moco_jax.models.decoder import forward, unembed
 
 POOL = testing.dummy_pool(2)
@@ -98,3 +98,43 @@ def test_a_mixture_of_one_with_itself_is_itself():
     twice = jnp.concatenate([logits, logits])
     _, choice = WEIGHTED_PROBS.step(jnp.array([[0.25, 0.75]]), (), None, twice, None)
     np.testing.assert_allclose(choice.logits, jax.nn.log_softmax(logits[0]), atol=1e-5)
+
+
+def test_given_weights_are_taken_as_they_are_and_a_zero_does_not_run():
+    pool = testing.dummy_pool(3)
+    engine = testing.ScriptedEngine(lambda name, request: "A")
+    bench = testing.workbench(pool, TASK.dev, engine=engine)
+    system = make_method("logit_logit_fusion", {"weights": [2, 0, -0.5]}).fit(bench)
+    (response, *_) = system.respond(TASK.test.items, bench)
+    assert response.speaker == f"{pool[0].name}+{pool[2].name}"
+    assert response.notes == (("weights", [2.0, 0.0, -0.5]),)
+    assert engine.calls == [3]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"weights": [0, 0]}, "at least one must not be 0"),
+        ({"weights": [1, -1], "space": "prob"}, "none may be below 0"),
+        ({"weights": [1, 1], "mode": "optimized"}, "which searches them"),
+    ],
+)
+def test_weights_that_mean_nothing_are_refused(settings, reason):
+    with pytest.raises(HyperparameterError, match=f"weights is .*{reason}"):
+        make_method("logit_logit_fusion", settings)
+
+
+def test_weights_of_another_pool_are_refused():
+    bench = testing.workbench(POOL, TASK.dev)
+    with pytest.raises(ValueError, match="the pool has 2 members, and each takes one"):
+        make_method("logit_logit_fusion", {"weights": [1, 1, 1]}).fit(bench)
+
+
+def test_logprobs_give_the_distribution_of_logits():
+    logits = jax.random.normal(jax.random.key(1), (2, 1, 9)) * jnp.array([1.0, 9.0])[:, None, None]
+    weights = jnp.array([[1.5, -0.5]])
+    first, second = (
+        jax.nn.softmax(policy.step(weights, (), None, logits, None)[1].logits)
+        for policy in (WEIGHTED_LOGITS, WEIGHTED_LOGPROBS)
+    )
+    np.testing.assert_allclose(first, second, rtol=1e-5)

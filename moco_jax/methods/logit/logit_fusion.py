@@ -1,7 +1,6 @@
 """The next token is drawn from a weighted average of all members' predictions."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import jax
@@ -9,47 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from moco_jax.decoding.combine import (
-    WEIGHTED_LOGITS,
-    WEIGHTED_LOGPROBS,
-    WEIGHTED_PROBS,
-    Combine,
-)
-from moco_jax.decoding.types import Response
 from moco_jax.method import Method, Needs, Workbench
 from moco_jax.methods.checks import one_of, within
-from moco_jax.system import Context, System, question
-from moco_jax.tasks import Item
+from moco_jax.methods.logit.fusion import SPACES, Fusion
+from moco_jax.system import System, question
 from moco_jax.trees import pso
-
-SPACES: dict[str, Combine] = {
-    "logit": WEIGHTED_LOGITS,
-    "logprob": WEIGHTED_LOGPROBS,
-    "prob": WEIGHTED_PROBS,
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Fusion(System):
-    """All members write together.
-
-    Attributes:
-        weights: one per member.
-        space: what is averaged: "logit", "logprob" or "prob".
-        dev_score: mean dev score of these weights, where they were searched for.
-    """
-
-    weights: tuple[float, ...]
-    space: str
-    dev_score: float | None = None
-
-    def respond(self, items: Sequence[Item], context: Context) -> list[Response]:
-        """One joint answer per item."""
-        theta = np.tile(np.array(self.weights, np.float32), (len(items), 1))
-        requests = [question(item) for item in items]
-        everyone = range(len(context.pool))
-        said = context.join(everyone, requests, SPACES[self.space], theta)
-        return [r.replace(notes=(("weights", list(self.weights)),)) for r in said]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,19 +22,23 @@ class LogitFusion(Method):
     Source: none cited by the reference; averaging logits is, up to normalisation, the geometric
     mean of the distributions (a product of experts).
 
-    Cost: one generation per item, in which every member takes part; with mode="optimized"
-    `population * max_iterations` such generations per dev item.
+    Cost: one generation per item, in which every member takes part whose weight is not 0; with
+    mode="optimized" `population * max_iterations` such generations of all members per dev item.
 
     Departures: attention is masked, special tokens are not doubled, top-p holds, and any member's
     end token ends the answer; vocabularies that one tokenizer pads differently are cut to what they
     share. Each member reads the question in its own chat template. The reference names
-    mode="optimized" without having it; `space`, `population` and `max_iterations` are additions.
+    mode="optimized" without having it; `weights`, `space`, `population` and `max_iterations` are
+    additions.
 
     Attributes:
         mode: "average" weighs all members alike; "optimized" searches non-negative weights that sum
             to 1 by particle swarm on the greedy dev score.
-        space: what is averaged: "logit", "logprob" (members whose logits are larger do not count
-            for more) or "prob" (a mixture).
+        weights: one per member, instead of the same for all; they need not sum to 1, and below 0
+            push away (not with space="prob").
+        space: what is averaged: "logit", "logprob" or "prob" (a mixture). A member's normaliser
+            shifts all tokens alike, so "logprob" draws as "logit" does (up to rounding) unless
+            there is a repetition penalty, which tells positive logits from negative ones.
         population: particles of the search, the uniform average among them.
         max_iterations: rounds of the search; it ends earlier when five in a row bring nothing.
     """
@@ -80,6 +47,7 @@ class LogitFusion(Method):
     needs: ClassVar[Needs] = Needs(members=2, same_vocabulary=True)
 
     mode: Literal["average", "optimized"] = "average"
+    weights: tuple[float, ...] | None = None
     space: Literal["logit", "logprob", "prob"] = "logit"
     population: int = 5
     max_iterations: int = 5
@@ -89,12 +57,28 @@ class LogitFusion(Method):
         one_of(self, "space", tuple(SPACES))
         within(self, "population", 2)
         within(self, "max_iterations", 1)
+        if self.weights is not None:
+            self._check_weights(self.weights)
+
+    def _check_weights(self, weights: tuple[float, ...]) -> None:
+        wrong = f"{self.name}: weights is {list(weights)!r}"
+        if self.mode == "optimized":
+            raise ValueError(f'{wrong} and mode "optimized", which searches them; give one of both')
+        if not any(weights):
+            raise ValueError(f"{wrong}; at least one must not be 0")
+        if self.space == "prob" and min(weights) < 0:
+            raise ValueError(f'{wrong}; with space "prob" none may be below 0')
 
     def fit(self, bench: Workbench) -> System:
         """Searches the weights on dev, where asked to."""
         size = len(bench.pool)
+        if self.weights is not None and len(self.weights) != size:
+            raise ValueError(
+                f"{self.name}: weights is {list(self.weights)!r}; the pool has {size} members, and "
+                "each takes one"
+            )
         if self.mode == "average":
-            return Fusion((1.0 / size,) * size, self.space)
+            return Fusion(self.weights or (1.0 / size,) * size, self.space)
         settings = pso.SwarmSettings()
         key = jax.random.fold_in(jax.random.key(bench.seed), 0)
         positions, velocities = pso.scatter(key, self.population, size)
