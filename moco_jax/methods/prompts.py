@@ -51,6 +51,14 @@ def summarise(question: str, answers: Sequence[str]) -> str:
     return f"{question}\n\nAnswers:\n{bullets(answers)}\n\nGive the final answer to the question."
 
 
+def consult(question: str, answers: Sequence[str]) -> str:
+    """Asks for an answer with the help of earlier ones, which may be wrong (arXiv 2502.04510)."""
+    return (
+        f"{question}\n\nAnswers:\n{bullets(answers)}\n\n"
+        "Some may be wrong. Give your best answer to the question."
+    )
+
+
 def route(question: str, descriptions: Sequence[str]) -> str:
     """Asks which of several described models should answer; the reply is one number.
 
@@ -91,3 +99,77 @@ def choose(question: str, first: str, second: str) -> str:
 def condense(question: str, text: str) -> str:
     """Asks for a shorter version of a text that is about a question."""
     return f"{question}\n\nA text:\n{bullets([text])}\n\nSum up the text in one sentence."
+
+
+def revise(question: str, own: str, remarks: Sequence[str]) -> str:
+    """Asks for a better answer after reading what others say about it (arXiv 2402.00367)."""
+    return (
+        f"{question}\n\nYour answer:\n{bullets([own])}\n\nRemarks:\n{bullets(remarks)}\n\n"
+        "Give your best answer to the question."
+    )
+
+
+def judge_remarks(question: str, answer: str, remarks: Sequence[str]) -> str:
+    """Asks whether an answer is right, given what others say about it; the reply is yes or no."""
+    return (
+        f"{question}\n\nAn answer:\n{bullets([answer])}\n\nRemarks:\n{bullets(remarks)}\n\n"
+        "Is this answer right? Reply with yes or no."
+    )
+
+
+def mix(question: str, answers: Sequence[str]) -> str:
+    """Asks for one answer made of several models' (arXiv 2406.04692); the question stands last."""
+    return (
+        "Several models answered the question below. Some may be wrong or one-sided: do not copy "
+        "them, weigh them, and give one better, correct and clear answer.\n\n"
+        f"Answers:\n{numbered(answers)}\n\nQuestion: {question}"
+    )
+
+
+def write_card(question: str, need: str = "") -> str:
+    """Asks for background knowledge, not for an answer (arXiv 2110.08387).
+
+    Args:
+        question: the bare question, without its answer format.
+        need: what somebody wants to know to answer it; "" leaves that open.
+    """
+    wanted = f"Needed:\n{need.strip()}\n\n" if need else ""
+    return (
+        f"Question:\n{question}\n\n{wanted}"
+        "Write down facts that help to answer it. Do not answer it."
+    )
+
+
+NOTHING = "none"
+
+
+def ask_need(question: str) -> str:
+    """Asks what a member would have to know to answer; `none` if it needs nothing.
+
+    Args:
+        question: the bare question, without its answer format.
+    """
+    return (
+        f"Question:\n{question}\n\n"
+        f"What else do you need to know to answer it? If nothing, reply with {NOTHING}."
+    )
+
+
+def read_cards(question: str, cards: Sequence[str]) -> str:
+    """Asks a question together with background knowledge (arXiv 2305.09955)."""
+    return f"Knowledge:\n{bullets(cards)}\n\nUse what helps.\n\n{question}"
+
+
+ANSWER_FORMATS = {
+    "multiple_choice": "Answer with the letter.",
+    "exact_match": "Put the final answer in \\boxed{}.",
+    "f1_match": "Put the final answer in \\boxed{}.",
+    "coding": "Answer with one ```python code block that holds the whole function.",
+}
+"""How an answer should be given, per kind of task that reads it by its form."""
+
+
+def remind(text: str, kind: str) -> str:
+    """A prompt that ends with how the answer should be given, where the kind of task has a say."""
+    wanted = ANSWER_FORMATS.get(kind, "")
+    return text if text.rstrip().endswith(wanted) else f"{text}\n\n{wanted}"
