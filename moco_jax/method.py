@@ -26,6 +26,7 @@ class Needs:
         at_most: largest number of members.
         same_architecture: all members have one configuration, so that weights can be combined.
         same_vocabulary: all members map token ids to the same strings.
+        adapters: all members are LoRA adapters over one base.
         kinds: task kinds it can serve; empty means all.
     """
 
@@ -33,6 +34,7 @@ class Needs:
     at_most: int | None = None
     same_architecture: bool = False
     same_vocabulary: bool = False
+    adapters: bool = False
     kinds: tuple[str, ...] = ()
 
     def check(self, method: str, members: Sequence[MemberInfo], kind: str, dtype: str = "") -> None:
@@ -56,6 +58,8 @@ class Needs:
                 f"{method} combines weights, and int8 weights are rounded to 255 steps per "
                 "channel; run it with --dtype=float32, bfloat16 or float16"
             )
+        if self.adapters:
+            _check_adapters(method, members)
         if self.same_architecture:
             _check_architecture(method, members)
         if self.same_vocabulary:
@@ -63,6 +67,21 @@ class Needs:
                 shared_vocabulary(members)
             except ValueError as error:
                 raise NeedsError(f"{method} needs one vocabulary: {error}") from error
+
+
+def _check_adapters(method: str, members: Sequence[MemberInfo]) -> None:
+    first = members[0]
+    for one in members:
+        if not one.adapter:
+            raise NeedsError(
+                f"{method} combines LoRA adapters, and {one.name} is a whole model; pass "
+                "directories of adapters with --models"
+            )
+        if one.path != first.path:
+            raise NeedsError(
+                f"{method} combines LoRA adapters over one base: {one.name} stands over "
+                f"{one.path}, {first.name} over {first.path}"
+            )
 
 
 def _check_architecture(method: str, members: Sequence[MemberInfo]) -> None:

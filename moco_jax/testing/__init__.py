@@ -11,13 +11,19 @@ the whole transcript with what the protocol should have said.
 """
 
 from moco_jax.testing.judges import dummy_encoder, dummy_reward_model, save_encoder
-from moco_jax.testing.members import dummy_member, dummy_pool, dummy_tokenizer
+from moco_jax.testing.members import (
+    dummy_adapters,
+    dummy_member,
+    dummy_pool,
+    dummy_tokenizer,
+)
 from moco_jax.testing.scripted import ScriptedEngine
 from moco_jax.testing.tasks import SHORT, dummy_task, make_split, workbench
 
 __all__ = [
     "SHORT",
     "ScriptedEngine",
+    "dummy_adapters",
     "dummy_encoder",
     "dummy_member",
     "dummy_pool",

@@ -1,5 +1,6 @@
 """Random tiny members that exist only in memory, for tests of methods and protocols."""
 
+import pathlib
 from typing import Any
 
 import jax
@@ -7,6 +8,8 @@ import jax.numpy as jnp
 
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.decoder import Params, init_params
+from moco_jax.models.lora import init_adapter, save_adapter
+from moco_jax.models.lora_config import LoraConfig
 from moco_jax.models.tokenizer import tokenizer_fingerprint
 from moco_jax.pool import Member, MemberInfo, Pool, fingerprint
 
@@ -127,3 +130,30 @@ def dummy_pool(count: int = 3, seed: int = 0) -> Pool:
             for index in range(count)
         ]
     )
+
+
+def dummy_adapters(directory: pathlib.Path, count: int = 3, seed: int = 0) -> list[str]:
+    """Writes LoRA adapters over one dummy base, for `Pool.load`; their ranks and scales differ.
+
+    Args:
+        directory: gets `base` and `adapter0`, `adapter1`, ...
+        count: how many adapters.
+        seed: of their weights, which all differ.
+
+    Returns:
+        the adapters' directories.
+    """
+    base = dummy_member("base", 1000 * seed)
+    base.save(directory / "base")
+    places = []
+    for index in range(count):
+        config = LoraConfig(rank=2 + index % 2, alpha=2.0 + index, targets=("v_proj", "down_proj"))
+        key, noise = jax.random.split(jax.random.key(1000 * seed + index + 1))
+        adapter = init_adapter(base.params, config, key)
+        for module, factor in sorted(adapter.factors.items()):
+            noise, drawn = jax.random.split(noise)
+            factors = factor | {"b": jax.random.normal(drawn, factor["b"].shape)}
+            adapter.factors[module] = factors
+        places.append(str(directory / f"adapter{index}"))
+        save_adapter(places[-1], adapter, "../base")
+    return places
