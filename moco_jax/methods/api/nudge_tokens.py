@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -9,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from moco_jax.decoding.combine import Aux, Choice, Combine
+from moco_jax.decoding.types import Request, Response, Sampling, Turn
+from moco_jax.system import Context
 
 BASE, NUDGER = 0, 1
 
@@ -88,3 +92,55 @@ def word_breaks(tokenizer: Any) -> bytes:
         clean_up_tokenization_spaces=False,
     )
     return np.packbits([any(map(str.isspace, text[start:])) for text in texts]).tobytes()
+
+
+def write(
+    context: Context,
+    pair: tuple[int, int],
+    asks: Sequence[tuple[Request, float]],
+    base_may_end: bool,
+    agreement: bool,
+    sampling: Sampling | None = None,
+) -> list[Response]:
+    """Two members write each answer together.
+
+    Args:
+        context: the members and the engine.
+        pair: indices of the base and the nudger.
+        asks: requests, each with its gamma.
+        base_may_end: as of `NudgeStep`.
+        agreement: as of `NudgeStep`.
+        sampling: how tokens are drawn; the run's by default.
+    """
+    members = [context.pool[index] for index in pair]
+    ends = tuple(sorted({token for member in members for token in member.eos}))
+    policy = nudging(members[BASE].tokenizer, ends, base_may_end, agreement)
+    gammas = np.array([gamma for _, gamma in asks], np.float32)
+    said = context.join(pair, [request for request, _ in asks], policy, gammas, sampling)
+    return [_shown(response, context, pair) for response in said]
+
+
+def _shown(response: Response, context: Context, pair: tuple[int, int]) -> Response:
+    """Shows who wrote what: a turn for every run of tokens."""
+    tokenizer = context.pool[pair[BASE]].tokenizer
+    asked, *written = response.transcript
+    turns, end, before = [], 0, ""
+    for speaker, run in itertools.groupby(response.speakers):
+        end += len(list(run))
+        text = tokenizer.decode(
+            list(response.tokens[:end]),
+            skip_special_tokens=True,
+            clean_up_tokenization_spaces=False,
+        )
+        turns.append(Turn(context.pool[pair[speaker]].name, asked.role, text[len(before) :]))
+        before = text
+    return response.replace(
+        transcript=(asked, *(turns or written)), notes=shares_of(response.speakers)
+    )
+
+
+def shares_of(speakers: Sequence[int]) -> tuple[tuple[str, float], ...]:
+    """Notes: what part of the tokens the nudger wrote, and how often it took the floor."""
+    runs = [speaker for speaker, _ in itertools.groupby(speakers)]
+    ratio = sum(speaker == NUDGER for speaker in speakers) / max(len(speakers), 1)
+    return ("nudge_ratio", ratio), ("nudges", runs.count(NUDGER))

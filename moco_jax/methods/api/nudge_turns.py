@@ -1,0 +1,1 @@
+"""Nudging between members of different vocabularies: they take turns on one text."""
