@@ -34,6 +34,10 @@ CASES = {
     "random_member": [{}],
     "self_consistency": [{}],
     "single_model": [{}],
+    "text_heterogeneous_swarms": [
+        {"population": 3, "max_iterations": 2},
+        {"population": 2, "max_iterations": 1, "graph_top_p": 0, "jfk_assignments": 2},
+    ],
     "text_majority_vote": [{}, {"tie": "dev-based", "weights": "dev"}],
     "text_multiagent_refine": [{"round": 2}, {"final": "vote", "early_stop": True}],
     "text_slm_mux": [{"samples_per_model": 2}, {"tie": "random", "select_subset": 2}],
@@ -67,6 +71,10 @@ CASES = {
     "weight_karcher": [{}],
     "weight_layerwise": [{}],
     "weight_model_stock": [BASED],
+    "weight_model_swarms": [
+        {"max_iterations": 2},
+        {"initial_particles": 5, "max_iterations": 3, "particles_at_once": 2},
+    ],
     "weight_slerp": [{"t": [0.2, 0.8]}],
     "weight_task_arithmetic": [BASED],
     "weight_ties": [BASED],

@@ -1,12 +1,14 @@
 """Members that exchange texts."""
 
 from moco_jax.method import Method
+from moco_jax.methods.text.heterogeneous_swarms import HeterogeneousSwarms
 from moco_jax.methods.text.majority_vote import MajorityVote
 from moco_jax.methods.text.multiagent_refine import MultiagentRefine
 from moco_jax.methods.text.slm_mux import SlmMux
 from moco_jax.methods.text.structure import Structure
 
 TEXT: dict[str, type[Method]] = {
+    "text_heterogeneous_swarms": HeterogeneousSwarms,
     "text_majority_vote": MajorityVote,
     "text_multiagent_refine": MultiagentRefine,
     "text_slm_mux": SlmMux,
