@@ -42,6 +42,7 @@ NO_EFFECT: dict[str, str] = {
     "dare_ties_base_path": "merged checkpoints stand in the run's own directory",
     "expo_base_path": "merged checkpoints stand in the run's own directory",
     "swarm_base_path": "particles stay in memory, the best stands in the run's own directory",
+    "fast_merge_flag": "adapters are always combined as adapters, as `space` says",
     "resume": "a run that was interrupted always goes on where it was",
 }
 """Names of the reference that change nothing here, and why."""

@@ -11,6 +11,7 @@ from moco_jax.methods.weight.greedy_soup import GreedySoup
 from moco_jax.methods.weight.karcher import WeightKarcher
 from moco_jax.methods.weight.layerwise import WeightLayerwise
 from moco_jax.methods.weight.model_stock import WeightModelStock
+from moco_jax.methods.weight.model_swarms import ModelSwarms
 from moco_jax.methods.weight.slerp import WeightSlerp
 from moco_jax.methods.weight.task_arithmetic import TaskArithmetic
 from moco_jax.methods.weight.ties import Ties
@@ -26,6 +27,7 @@ WEIGHT: dict[str, type[Method]] = {
     "weight_karcher": WeightKarcher,
     "weight_layerwise": WeightLayerwise,
     "weight_model_stock": WeightModelStock,
+    "weight_model_swarms": ModelSwarms,
     "weight_slerp": WeightSlerp,
     "weight_task_arithmetic": TaskArithmetic,
     "weight_ties": Ties,
