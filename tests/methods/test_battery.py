@@ -1,7 +1,10 @@
 """Promises that every built-in method keeps; a new method is one more line in CASES."""
 
 import dataclasses
+import functools
+import pathlib
 import re
+import tempfile
 
 import jax
 import numpy as np
@@ -39,11 +42,17 @@ CASES = {
         {"population": 2, "max_iterations": 1, "graph_top_p": 0, "jfk_assignments": 2},
     ],
     "text_majority_vote": [{}, {"tie": "dev-based", "weights": "dev"}],
+    "text_knowledge_card": [
+        {},
+        {"exclude_self": True, "selectors": ["relevance", "brevity"], "mode": "top_down"},
+    ],
+    "text_moa": [{}, {"round": 2, "proposers": "best", "aggregator_model": "dummy:0"}],
+    "text_multiagent_feedback": [{"round": 2}, {"feedback_count": 1}],
     "text_multiagent_refine": [{"round": 2}, {"final": "vote", "early_stop": True}],
     "text_slm_mux": [{"samples_per_model": 2}, {"tie": "random", "select_subset": 2}],
     "text_structure": [
         {"structure_type": "chain", "num_rounds": 2},
-        {"structure_type": "star", "report": "vote"},
+        {"structure_type": "star", "report": "vote", "context_policy": "summarise"},
     ],
     "weight_average": [{}],
     "weight_breadcrumbs": [BASED],
@@ -70,6 +79,10 @@ CASES = {
     "weight_greedy_soup": [{}],
     "weight_karcher": [{}],
     "weight_layerwise": [{}],
+    "weight_lorahub": [
+        {"max_inference_step": 4, "population": 2, "lorahub_dev_samples": 3},
+        {"objective": "loss", "optimizer": "cma_es", "space": "delta", "max_inference_step": 5},
+    ],
     "weight_model_stock": [BASED],
     "weight_model_swarms": [
         {"max_iterations": 2},
@@ -87,6 +100,8 @@ ALL = [
 EACH = [pytest.param(name, cases[0], id=name) for name, cases in CASES.items()]
 TASK = testing.dummy_task("multiple_choice", 5)
 POOL = testing.dummy_pool(3)
+FOLDER = tempfile.TemporaryDirectory()
+"""Holds the adapters as long as the tests run: what is merged of them is saved without its base."""
 _fitted: dict[str, tuple] = {}
 
 
@@ -110,9 +125,15 @@ class Recorder(Engine):
         return super().score(members, requests, continuations, sampling)
 
 
+@functools.cache
+def adapter_pool():
+    return Pool.load(testing.dummy_adapters(pathlib.Path(FOLDER.name)))
+
+
 def pool_for(name):
-    at_most = METHODS[name].needs.at_most
-    return POOL if at_most is None else Pool(POOL.members[:at_most])
+    needs = METHODS[name].needs
+    pool = adapter_pool() if needs.adapters else POOL
+    return pool if needs.at_most is None else Pool(pool.members[: needs.at_most])
 
 
 def context_for(pool, seed=0):
@@ -187,7 +208,7 @@ def test_serves_every_pool_that_its_needs_allow(name, settings):
     tokenizer = testing.dummy_tokenizer(backwards=not needs.same_vocabulary)
     size = 16 if needs.same_architecture else 24
     other = testing.dummy_member("other", 7, tokenizer=tokenizer, hidden_size=size)
-    pool = Pool([POOL[0], other][: needs.at_most])
+    pool = pool_for(name) if needs.adapters else Pool([POOL[0], other][: needs.at_most])
     settings = {key: value[:2] if key in DESCRIPTIONS else value for key, value in settings.items()}
     system, _ = fit(name, settings, pool)
     assert len(system.respond(TASK.test.items[:2], context_for(pool))) == 2
@@ -207,10 +228,17 @@ def test_pools_that_break_its_needs_are_refused(name):
     if needs.kinds:
         with pytest.raises(NeedsError, match=f"{name} serves tasks of kind"):
             needs.check(name, infos[: needs.members], "reward_model")
+    if needs.adapters:
+        first, *others = [member.info for member in adapter_pool()]
+        with pytest.raises(NeedsError, match="dummy:0 is a whole model"):
+            needs.check(name, [first, infos[0]], TASK.kind)
+        with pytest.raises(NeedsError, match="stands over elsewhere"):
+            needs.check(name, [first, dataclasses.replace(others[0], path="elsewhere")], TASK.kind)
     if needs.same_architecture:
         wide = testing.dummy_member("wide", 1, hidden_size=24).info
+        pair = [dataclasses.replace(info, adapter="over it") for info in (infos[0], wide)]
         with pytest.raises(NeedsError, match="wide has hidden_size 24"):
-            needs.check(name, [infos[0], wide], TASK.kind)
+            needs.check(name, pair, TASK.kind)
     if needs.same_vocabulary:
         odd = testing.dummy_member("odd", 1, tokenizer=backwards).info
         with pytest.raises(ValueError, match="different vocabularies"):

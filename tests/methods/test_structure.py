@@ -202,3 +202,18 @@ def test_an_unused_matrix_is_named_in_the_log(caplog):
     with caplog.at_level("WARNING"):
         run(structure_type="chain", structure_matrix=unused)
     assert "structure_matrix has no effect with structure_type='chain'" in caplog.text
+
+
+def test_quotes_that_do_not_fit_are_dropped_visibly():
+    def answer(name, request):
+        return "A" if request.purpose == "dev" else f"{name} says " * 30
+
+    (response,), _ = run(answer, structure_type="complete", num_rounds=2)
+    assert "context" not in dict(response.notes)
+    policy = {"structure_type": "complete", "num_rounds": 2, "context_policy": "oldest_first"}
+    (response,), _ = run(answer, **policy)
+    dropped = dict(response.notes)["context"]["dropped"]
+    assert 1 <= dropped <= 2
+    asked = response.transcript[-2].text
+    assert prompts.left_out(dropped) in asked
+    assert ("dummy:0 says " * 30).strip() in asked, "its own answer is the last to go"

@@ -2,17 +2,18 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from absl import logging
 
-from moco_jax.decoding.types import Request, Response, total_usage
+from moco_jax.decoding.types import Response
 from moco_jax.method import Method, NeedsError, Workbench
-from moco_jax.methods import prompts
+from moco_jax.methods import quoting
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.text.graphs import TOPOLOGIES, Reads, of_matrix, topology
+from moco_jax.methods.text.multiagent_refine import refinement
 from moco_jax.methods.votes import VOTED, first_voter, leaders, tally, vote_of
-from moco_jax.system import Context, System, question
+from moco_jax.system import Context, System
 from moco_jax.tasks import Item
 
 OTHER = "other"
@@ -41,6 +42,7 @@ class Network(System):
         report: "best" or "vote".
         ranking: member indices, best on dev first.
         dev_scores: of every member on its own.
+        context_policy: what is done with quoted answers that do not fit.
     """
 
     reads: Reads
@@ -48,6 +50,7 @@ class Network(System):
     report: str
     ranking: tuple[int, ...]
     dev_scores: tuple[float, ...]
+    context_policy: str
 
     def respond(self, items: Sequence[Item], context: Context) -> list[Response]:
         """The reported answer to every item."""
@@ -55,12 +58,12 @@ class Network(System):
         latest: list[dict[int, Response]] = [{} for _ in items]
         said: list[list[Response]] = [[] for _ in items]
         for number, members in enumerate(speakers(self.reads, reporters, self.rounds)):
-            asks = [
-                (who, self._request(number, who, item, answers))
+            drafts = [
+                self._draft(number, who, item, answers)
                 for item, answers in zip(items, latest, strict=True)
                 for who in members
             ]
-            heard = context.ask(asks) if asks else []
+            heard = quoting.ask(context, drafts, self.context_policy)
             for index in range(len(items)):
                 fresh = heard[index * len(members) : (index + 1) * len(members)]
                 latest[index] |= zip(members, fresh, strict=True)
@@ -68,26 +71,25 @@ class Network(System):
         rows = zip(items, latest, said, strict=True)
         return [self._close(item, answers, turns) for item, answers, turns in rows]
 
-    def _request(self, number: int, who: int, item: Item, answers: dict[int, Response]) -> Request:
+    def _draft(
+        self, number: int, who: int, item: Item, answers: dict[int, Response]
+    ) -> quoting.Draft:
         if number == 0:
-            return question(item)
+            return quoting.plain(who, item)
         others = [answers[source].text for source in self.reads[who]]
-        text = prompts.refine(item.prompt, answers[who].text, others)
-        return Request.user(text, item=item.id, purpose=f"refine round {number + 1}")
+        return refinement(who, item, f"refine round {number + 1}", answers[who].text, others)
 
     def _close(
         self, item: Item, answers: dict[int, Response], said: Sequence[Response]
     ) -> Response:
-        chosen, notes = self.ranking[0], []
+        chosen = self.ranking[0]
+        notes: list[tuple[str, Any]] = [("rounds", self.rounds)]
         if self.report == "vote":
             votes = [vote_of(item, answers[who].text) for who in sorted(answers)]
             chosen = first_voter(votes, leaders(tally(votes)), self.ranking)
-            notes = [("votes", votes)]
-        return answers[chosen].replace(
-            usage=total_usage(said),
-            transcript=tuple(turn for answer in said for turn in answer.transcript),
-            notes=(("chosen", answers[chosen].speaker), ("rounds", self.rounds), *notes),
-        )
+            notes.append(("votes", votes))
+        final = answers[chosen]
+        return quoting.conclude(final, said, [("chosen", final.speaker), *notes])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,8 +104,8 @@ class Structure(Method):
     the one before.
 
     Departures: nobody is its own neighbour, which the reference makes of members in pools of one or
-    two; `star_pure` and `report` are additions. Members read each other in the words of
-    `text_multiagent_refine`.
+    two; `star_pure`, `report` and `context_policy` are additions. Members read each other in
+    the words of `text_multiagent_refine`.
 
     Attributes:
         structure_type: who reads whom: a "chain"; a binary "tree"; a "star" whose rim is joined to
@@ -114,6 +116,7 @@ class Structure(Method):
         num_rounds: rounds of answers, the first included; 1 is no exchange.
         report: "best" reports what the best member on dev says last; "vote" the most frequent of
             all last answers, ties going to the voter that does best on dev.
+        context_policy: what is done with quotes that do not fit (see `quoting`).
     """
 
     name: ClassVar[str] = "text_structure"
@@ -122,10 +125,12 @@ class Structure(Method):
     structure_matrix: tuple[tuple[int, ...], ...] | None = None
     num_rounds: int = 3
     report: Literal["best", "vote"] = "best"
+    context_policy: quoting.ContextPolicy = "refuse"
 
     def __post_init__(self) -> None:
         one_of(self, "structure_type", (*TOPOLOGIES, OTHER))
         one_of(self, "report", ("best", "vote"))
+        one_of(self, "context_policy", quoting.POLICIES)
         within(self, "num_rounds", 1)
         if self.structure_matrix is None:
             if self.structure_type == OTHER:
@@ -158,7 +163,12 @@ class Structure(Method):
         reads = self._reads(len(bench.pool))
         logging.info("%s: members read %s; dev scores %s", self.name, reads, bench.dev_scores())
         return Network(
-            reads, self.num_rounds, self.report, tuple(bench.ranking()), bench.dev_scores()
+            reads=reads,
+            rounds=self.num_rounds,
+            report=self.report,
+            ranking=tuple(bench.ranking()),
+            dev_scores=bench.dev_scores(),
+            context_policy=self.context_policy,
         )
 
     def _reads(self, size: int) -> Reads:
