@@ -41,11 +41,11 @@ CASES = {
         {"population": 3, "max_iterations": 2},
         {"population": 2, "max_iterations": 1, "graph_top_p": 0, "jfk_assignments": 2},
     ],
-    "text_majority_vote": [{}, {"tie": "dev-based", "weights": "dev"}],
     "text_knowledge_card": [
         {},
         {"exclude_self": True, "selectors": ["relevance", "brevity"], "mode": "top_down"},
     ],
+    "text_majority_vote": [{}, {"tie": "dev-based", "weights": "dev"}],
     "text_moa": [{}, {"round": 2, "proposers": "best", "aggregator_model": "dummy:0"}],
     "text_multiagent_feedback": [{"round": 2}, {"feedback_count": 1}],
     "text_multiagent_refine": [{"round": 2}, {"final": "vote", "early_stop": True}],
