@@ -45,6 +45,10 @@ CASES = {
         {},
         {"exclude_self": True, "selectors": ["relevance", "brevity"], "mode": "top_down"},
     ],
+    "text_llm_blender": [
+        {"top_k": 2},
+        {"aggregation": "wins", "ranker_model_name": "dummy:0", "context_policy": "shorten"},
+    ],
     "text_majority_vote": [{}, {"tie": "dev-based", "weights": "dev"}],
     "text_moa": [{}, {"round": 2, "proposers": "best", "aggregator_model": "dummy:0"}],
     "text_multiagent_feedback": [{"round": 2}, {"feedback_count": 1}],

@@ -1,7 +1,10 @@
 """Plans against the ledgers of real runs."""
 
 import dataclasses
+import functools
 import json
+import pathlib
+import tempfile
 
 import pytest
 
@@ -19,6 +22,7 @@ from moco_jax.runs.planning.rates import Rates
 
 TASK = testing.dummy_task("multiple_choice", 5)
 POOL = testing.dummy_pool(3)
+FOLDER = tempfile.TemporaryDirectory()
 RATES = Rates(1e10, ((8, 1e10), (256, 1e11)))
 GREEDY = Sampling(max_new_tokens=4, temperature=0.0)
 REQUIRED = {
@@ -51,9 +55,15 @@ def config_of(name, out="unused", **changes):
     return RunConfig(method=name, task="dummy", models=("a", "b", "c"), **settings)
 
 
+@functools.cache
+def adapter_pool():
+    return Pool.load(testing.dummy_adapters(pathlib.Path(FOLDER.name)))
+
+
 def pool_for(name):
-    at_most = METHODS[name].needs.at_most
-    return POOL if at_most is None else Pool(POOL.members[:at_most])
+    needs = METHODS[name].needs
+    pool = adapter_pool() if needs.adapters else POOL
+    return pool if needs.at_most is None else Pool(pool.members[: needs.at_most])
 
 
 def planned(name, settings=None, **changes):

@@ -10,6 +10,7 @@ from moco_jax.methods.weight.expo import Expo
 from moco_jax.methods.weight.greedy_soup import GreedySoup
 from moco_jax.methods.weight.karcher import WeightKarcher
 from moco_jax.methods.weight.layerwise import WeightLayerwise
+from moco_jax.methods.weight.lorahub import LoraHub
 from moco_jax.methods.weight.model_stock import WeightModelStock
 from moco_jax.methods.weight.model_swarms import ModelSwarms
 from moco_jax.methods.weight.slerp import WeightSlerp
@@ -26,6 +27,7 @@ WEIGHT: dict[str, type[Method]] = {
     "weight_greedy_soup": GreedySoup,
     "weight_karcher": WeightKarcher,
     "weight_layerwise": WeightLayerwise,
+    "weight_lorahub": LoraHub,
     "weight_model_stock": WeightModelStock,
     "weight_model_swarms": ModelSwarms,
     "weight_slerp": WeightSlerp,
