@@ -43,6 +43,22 @@ NO_EFFECT: dict[str, str] = {
     "expo_base_path": "merged checkpoints stand in the run's own directory",
     "swarm_base_path": "particles stay in memory, the best stands in the run's own directory",
     "fast_merge_flag": "adapters are always combined as adapters, as `space` says",
+    "ranker_gpu_id": "all models share the devices there are",
+    "fuser_gpu_id": "all models share the devices there are",
+    "ranker_max_response_length": "the ranker's labels are weighed, it writes nothing",
+    **dict.fromkeys(
+        (
+            f"{role}_sft_{setting}"
+            for role in ("ranker", "fuser")
+            for setting in (
+                "batch_size",
+                "epoch",
+                "gradient_accumulation_steps",
+                "learning_rate",
+            )
+        ),
+        "ranker and fuser are prompted, not trained",
+    ),
     "resume": "a run that was interrupted always goes on where it was",
 }
 """Names of the reference that change nothing here, and why."""
