@@ -10,6 +10,7 @@ from typing import Any
 
 from moco_jax.decoding.combine import Combine
 from moco_jax.decoding.engine import Engine
+from moco_jax.decoding.floor import Protocol
 from moco_jax.decoding.types import Request, Response, Sampling
 from moco_jax.pool import Member, Pool
 from moco_jax.tasks import Item
@@ -64,6 +65,28 @@ class Context:
         """Members write one stream together; theta's leaves lead with the request axis."""
         members = [self.pool[index] for index in who]
         return self.engine.join(members, requests, sampling or self.sampling, combine, theta)
+
+    def take_turns(
+        self,
+        who: Sequence[int | Member],
+        requests: Sequence[Request],
+        protocol: Protocol,
+        thetas: Sequence[Any] | None = None,
+        sampling: Sampling | None = None,
+    ) -> list[Response]:
+        """Members write each answer by turns; their tokenizers may differ.
+
+        Args:
+            who: members, in the order in which the protocol counts them.
+            requests: one per answer.
+            protocol: who writes when.
+            thetas: its settings for each request, JSON values.
+            sampling: other than the run's.
+        """
+        members = [self.pool[one] if isinstance(one, int) else one for one in who]
+        return self.engine.take_turns(
+            members, requests, sampling or self.sampling, protocol, thetas
+        )
 
     def score(
         self, asks: Sequence[tuple[int | Member, Request]], continuations: Sequence[str]

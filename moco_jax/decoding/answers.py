@@ -20,6 +20,22 @@ class Answer(NamedTuple):
     kept: int
 
 
+def stop_at(text: str, stop: Sequence[str], thinking: bool) -> int | None:
+    """Character where the first stop string begins behind the reasoning; None without one.
+
+    Args:
+        text: as generated.
+        stop: the strings.
+        thinking: whether the prompt left the member inside an open `<think>`.
+    """
+    if split_reasoning(text, thinking)[2]:
+        return None
+    thought = text.rfind(END_THINK)
+    start = 0 if thought < 0 else thought + len(END_THINK)
+    places = [place for word in stop if (place := text.find(word, start)) >= 0]
+    return min(places, default=None)
+
+
 @dataclasses.dataclass(frozen=True)
 class Writer:
     """Turns a member's tokens into text.
@@ -65,12 +81,7 @@ class Writer:
 
     def _stop_at(self, text: str, thinking: bool) -> int | None:
         """Character where the first stop string begins; None without one."""
-        if split_reasoning(text, thinking)[2]:
-            return None
-        thought = text.rfind(END_THINK)
-        start = 0 if thought < 0 else thought + len(END_THINK)
-        places = [place for stop in self.stop if (place := text.find(stop, start)) >= 0]
-        return min(places, default=None)
+        return stop_at(text, self.stop, thinking)
 
     def _tokens_until_stop(self, tokens: np.ndarray, thinking: bool) -> int:
         """The fewest tokens whose text already holds a stop string, by bisection."""

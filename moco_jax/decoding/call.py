@@ -97,6 +97,11 @@ class Call:
         return settings.with_greedy() if settings.greedy else settings
 
     @property
+    def random(self) -> bool:
+        """Whether answers depend on draws, and so on the seed."""
+        return not self.settings.greedy
+
+    @property
     def longest_share(self) -> int:
         """How many requests the most asked parameter set has."""
         return max(Counter(self.owners).values(), default=1)
@@ -147,7 +152,7 @@ class Call:
         again = occurrences(asked, names, order)
         rows = []
         for index, prompt in enumerate(prompts):
-            draw = () if self.settings.greedy else (seed, names[index], again[index])
+            draw = (seed, names[index], again[index]) if self.random else ()
             job = schedule.Job(
                 prompt.tokens,
                 row_key(*draw),
@@ -214,8 +219,9 @@ class Call:
         """What the progress bar says."""
         return f"{self.names[0]}: {self.requests[0].purpose}"
 
-    def usages(self, index: int, prompt: Prompt, count: int) -> list[Usage]:
-        """What each speaker spent on one answer of `count` tokens."""
+    def usages(self, index: int, prompt: Prompt, record: Record) -> list[Usage]:
+        """What each speaker spent on one answer."""
+        count = len(record["tokens"])
         return [
             Usage(
                 prompt_tokens=len(tokens),
@@ -232,7 +238,7 @@ class Call:
         asked = Turn("user", request.purpose, request.messages[-1].content)
         if record is None:
             return Response(text="", finish="prompt_too_long", speaker=name, transcript=(asked,))
-        usages = self.usages(index, prompt, len(record["tokens"]))
+        usages = self.usages(index, prompt, record)
         whole = sum(usages, Usage())
         return Response(
             text=record["text"],

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from moco_jax.decoding import schedule
 from moco_jax.decoding.call import Call, Record, Row, place_of, solo
 from moco_jax.decoding.combine import FIRST, Combine
+from moco_jax.decoding.floor import Protocol
 from moco_jax.decoding.groups import Group, Weights
 from moco_jax.decoding.hooks import Charge, Meter, NoStore, Store, unmetered
 from moco_jax.decoding.keys import digest
@@ -25,6 +26,7 @@ from moco_jax.decoding.render import Prompt, Speaker, render
 from moco_jax.decoding.residency import Residency
 from moco_jax.decoding.scoring import score_key, score_rows, score_usages
 from moco_jax.decoding.stacks import LastStack
+from moco_jax.decoding.turns import TurnCall, play
 from moco_jax.decoding.types import Request, Response, Sampling
 from moco_jax.models.sharding import MODEL
 
@@ -131,6 +133,38 @@ class Engine:
         )
         return self._answer(call)
 
+    def take_turns(
+        self,
+        members: Sequence[Speaker],
+        requests: Sequence[Request],
+        sampling: Sampling,
+        protocol: Protocol,
+        thetas: Sequence[Any] | None = None,
+    ) -> list[Response]:
+        """Members, whose tokenizers may differ, write each answer by turns.
+
+        Args:
+            members: in the order in which the protocol counts them.
+            requests: each is rendered with every member's own template.
+            sampling: how tokens are drawn, unless the protocol says otherwise.
+            protocol: who writes when.
+            thetas: its settings for each request, JSON values.
+        """
+        if not requests:
+            return []
+        call = TurnCall(
+            speakers=[tuple(members)] * len(requests),
+            names=["+".join(member.name for member in members)] * len(requests),
+            requests=list(requests),
+            sampling=sampling,
+            combine=dataclasses.replace(
+                FIRST, name=f"turns: {protocol.name}", version=protocol.version
+            ),
+            thetas=[None] * len(requests) if thetas is None else list(thetas),
+            protocol=protocol,
+        )
+        return self._answer(call)
+
     def score(
         self,
         members: Sequence[Speaker],
@@ -194,38 +228,51 @@ class Engine:
         if not missing:
             return
         keys = list(missing)
-        rows = [plan[places[0]] for places in missing.values()]
+        places = [same[0] for same in missing.values()]
+        if isinstance(call, TurnCall):
+            records = play(call, plan, places, width, self._weights_of)
+        else:
+            records = self._decode(call, [plan[place] for place in places], width)
+        work = self.placement.steps(records)
+        mark = time.monotonic()
+        with tqdm(
+            total=len(keys), desc=call.title(), disable=not self.progress, leave=False
+        ) as bar:
+            for place, record in _memory_errors(work, width):
+                now = time.monotonic()
+                record.setdefault("seconds", now - mark)
+                mark = now
+                self.store.put(keys[place], record)
+                bar.update()
+                yield keys[place], record
+
+    def _decode(self, call: Call, rows: Sequence[Row], width: int) -> Iterator[tuple[int, Record]]:
+        """Decodes rows token by token, yielding (row, its record) as they finish."""
         writer = call.writer()
 
         def stopped(place: int, tokens: np.ndarray) -> bool:
             return writer.stopped(tokens, rows[place].prompt.thinking)
 
-        jobs = [row.job for row in rows]
         machine = call.machine(width, self.chunk)
         placed = self._placed(machine.program.groups, machine.weights)
         machine = dataclasses.replace(machine, weights=placed)
-        work = self.placement.steps(schedule.run(machine, jobs, stopped))
-        mark = time.monotonic()
-        with tqdm(
-            total=len(rows), desc=call.title(), disable=not self.progress, leave=False
-        ) as bar:
-            for place, stream in _memory_errors(work, width):
-                now = time.monotonic()
-                answer = writer.write(stream.tokens, stream.finish, rows[place].prompt.thinking)
-                record: Record = {
-                    "text": answer.text,
-                    "reasoning": answer.reasoning,
-                    "finish": answer.finish,
-                    "tokens": stream.tokens[: answer.kept].tolist(),
-                    "logprobs": stream.logprobs[: answer.kept].tolist(),
-                    "seconds": now - mark,
-                }
-                if call.combine.tells:
-                    record["speakers"] = stream.speakers[: answer.kept].tolist()
-                mark = now
-                self.store.put(keys[place], record)
-                bar.update()
-                yield keys[place], record
+        for place, stream in schedule.run(machine, [row.job for row in rows], stopped):
+            answer = writer.write(stream.tokens, stream.finish, rows[place].prompt.thinking)
+            record: Record = {
+                "text": answer.text,
+                "reasoning": answer.reasoning,
+                "finish": answer.finish,
+                "tokens": stream.tokens[: answer.kept].tolist(),
+                "logprobs": stream.logprobs[: answer.kept].tolist(),
+            }
+            if call.combine.tells:
+                record["speakers"] = stream.speakers[: answer.kept].tolist()
+            yield place, record
+
+    def _weights_of(self, speaker: Speaker) -> Weights:
+        """A member's weights where the devices compute with them."""
+        group, weights = solo(speaker)
+        return self._placed([group], [weights])[0]
 
     def _charge(
         self,
@@ -242,7 +289,7 @@ class Engine:
         names = [call.names[index]]
         if len(speakers) > 1:
             names = [speaker.name for speaker in speakers]
-        usages = call.usages(index, prompt, len(response.tokens))
+        usages = call.usages(index, prompt, record)
         for name, usage in zip(names, usages, strict=True):
             share = record["seconds"] / len(names)
             self.meter(Charge(name, call.requests[index].purpose, usage, share, cached))

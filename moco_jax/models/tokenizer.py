@@ -150,8 +150,12 @@ class ChatTemplate:
         Raises:
             ValueError: there are no turns, or the template refuses them; with its own reason.
         """
+        return self.encode(self.text(messages, prefix, thinking))
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a conversation that `text` rendered, with whatever was written behind it."""
         bos = [] if self.source else self._bos
-        return [*bos, *self._encode(self.text(messages, prefix, thinking))["input_ids"]]
+        return [*bos, *self._encode(text)["input_ids"]]
 
     def conversation(self, messages: Messages) -> list[int]:
         """Token ids of a finished conversation, as reward models read it: nobody is to go on.
