@@ -35,7 +35,7 @@ class TaskVectorMerge(TiledMerge):
         rescale: what stays is left alone, divided by its chance of staying ("density"), or made to
             have the L1 norm from before ("l1").
         elect: per element, only vectors of the sign with the larger weighted sum take part.
-        normalize: the sum is divided by the weights that took part.
+        normalize: the sum is divided by the weights that took part: not those of what was dropped.
         weights: one per model; a number is that of each; None is 1/N.
         lambda_: scales the merged task vector.
     """
@@ -191,16 +191,13 @@ TASK_VECTOR_MERGES: Mapping[str, TaskVectorMerge] = {
     "task_arithmetic": TaskVectorMerge(weights=1.0, lambda_=0.4),
     "ties": TaskVectorMerge("magnitude", density=0.2, elect=True, normalize=True),
     "dare": TaskVectorMerge("random", density=0.5, rescale="density", weights=1.0, lambda_=0.4),
-    "dare_ties": TaskVectorMerge(
-        "random", density=0.5, rescale="density", elect=True, normalize=True
-    ),
-    "della": TaskVectorMerge(
-        "rank", density=0.5, epsilon=0.15, rescale="density", elect=True, normalize=True
-    ),
+    "dare_ties": TaskVectorMerge("random", density=0.5, rescale="density", elect=True),
+    "della": TaskVectorMerge("rank", density=0.5, epsilon=0.15, rescale="density", elect=True),
     "breadcrumbs": TaskVectorMerge("outliers", density=0.15, gamma=0.01, weights=1.0, lambda_=0.3),
 }
 """Published merges: average (2203.05482), task arithmetic (2212.04089), TIES (2306.01708), DARE and
 DARE-TIES (2311.03099), DELLA (2406.11617), model breadcrumbs (2312.06795).
 
 Defaults are the papers' where they name one for all cases: lambda 0.4 for task arithmetic and
-density 0.2 for TIES (2306.01708, section 5)."""
+density 0.2 for TIES (2306.01708, section 5). Where rescaling makes up for what was dropped nothing
+is divided by the weights that are left, which would make up for it again."""

@@ -1,5 +1,7 @@
 """Task vectors merged: every published rule against numpy in float64, element by element."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -107,13 +109,24 @@ def test_models_are_masked_independently():
 
 
 def test_dare_ties_is_ties_of_what_the_mask_leaves():
-    rule = TASK_VECTOR_MERGES["dare_ties"]
+    rule = dataclasses.replace(TASK_VECTOR_MERGES["dare_ties"], normalize=True)
     known = rule.known(3, None, jnp.zeros((3, 0)))
     kept = np.asarray(rule.trimmed(jnp.asarray(VECTORS), known, KEY, jnp.int32(0)), float)
     stays = kept != 0
     np.testing.assert_allclose(kept[stays], 2 * VECTORS[stays], rtol=1e-6)
     wanted = BASE + elected_mean(kept, [1 / 3] * 3)
     np.testing.assert_allclose(merged(rule), wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dare_ties", "della"])
+def test_the_mean_change_of_models_that_agree_survives_the_drop(name):
+    ones = np.ones((3, 200, 200), np.float32)
+    base = np.zeros((200, 200), np.float32)
+    rule = TASK_VECTOR_MERGES[name]
+    np.testing.assert_allclose(merged(rule, ones, base).mean(), 1.0, atol=0.02)
+    # Whoever also divides by what is left ends up with P(one of three stays) / density
+    rule = dataclasses.replace(TASK_VECTOR_MERGES["dare_ties"], normalize=True)
+    np.testing.assert_allclose(merged(rule, ones, base).mean(), (1 - 0.5**3) / 0.5, atol=0.02)
 
 
 def test_the_l1_norm_is_that_from_before():

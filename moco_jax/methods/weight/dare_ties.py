@@ -42,8 +42,10 @@ class DareTies(RuleMerge):
 
     Departures: something is dropped (the reference leaves density at 1, which drops and trims
     nothing), the masks of all steps and particles are the same and follow the run's seed, what
-    stays is divided by its chance of staying, and a parameter is the mean over the models that
-    agree on its sign, as both papers have it. density=1, normalize=false is the reference's merge.
+    stays is divided by its chance of staying. density=1 is the reference's merge. The papers' code
+    divides by the models that agree after the drop; that is normalize=true, and off by default as
+    in mergekit: rescaling makes up for what was dropped, and dividing by what is left does so again
+    (docs/levels/weight.md has the numbers).
 
     Attributes:
         base_model_name: the base: a member of the pool, which then is not merged itself, or
@@ -54,7 +56,8 @@ class DareTies(RuleMerge):
         trim: how it is chosen: at random ("dare"), by magnitude ("ties"), or not ("none").
         rescale: what stays is divided by the density ("inverse_density"), made to have the L1 norm
             from before ("l1"), or left alone; only with trim="dare".
-        normalize: divide by the weights that agree (the disjoint mean).
+        normalize: divide by the weights that stayed and agree (the disjoint mean); meant for
+            rescale="none", trim="ties" or trim="none".
         lambda_: scales the merged task vector.
         search: by particle swarm ("pso"), or by evolution ("cma_es"; needs the extra `search`),
             which reads population, max_iterations and patience alone.
@@ -81,7 +84,7 @@ class DareTies(RuleMerge):
     density: float = 0.5
     trim: Literal["dare", "ties", "none"] = "dare"
     rescale: Literal["inverse_density", "l1", "none"] = "inverse_density"
-    normalize: bool = True
+    normalize: bool = False
     lambda_: float = 1.0
     search: Literal["pso", "cma_es"] = "pso"
     population: int = 5

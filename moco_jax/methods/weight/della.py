@@ -16,6 +16,10 @@ class Della(BasedMerge):
 
     Cost: one generation per item; no dev pass.
 
+    Departures: the paper divides by the models that agree after the drop; that is normalize=true,
+    and off by default: rescaling makes up for what was dropped, and dividing by what is left does
+    so again (docs/levels/weight.md has the numbers).
+
     Attributes:
         base_model: the base: a member of the pool, which then is not merged itself, or whatever
             `Pool.load` takes.
@@ -23,7 +27,7 @@ class Della(BasedMerge):
         epsilon: the smallest change of a row stays with density - epsilon, the largest with
             density + epsilon.
         weights: of the merged members in election and mean; null is the same for all.
-        normalize: divide by the weights that agree.
+        normalize: divide by the weights that stayed and agree.
         lambda_: scales the merged task vector.
     """
 
@@ -32,7 +36,7 @@ class Della(BasedMerge):
     density: float = 0.5
     epsilon: float = 0.15
     weights: tuple[float, ...] | None = None
-    normalize: bool = True
+    normalize: bool = False
     lambda_: float = 1.0
 
     def rule(self, layers: int) -> TaskVectorMerge:
