@@ -59,11 +59,21 @@ def build(method: type[Method], hyperparameters: Mapping[str, Any]) -> Method:
         raise HyperparameterError(str(error)) from error
 
 
+def accepted(method: type[Method]) -> set[str]:
+    """The names that `build` takes for a method: its fields, and other spellings of them."""
+    names = {field.name for field in dataclasses.fields(method)}
+    return names | {other for other, name in _other_spellings().items() if name in names}
+
+
+def _other_spellings() -> dict[str, str]:
+    return {one: other for pair in SPELLINGS for one, other in (pair, pair[::-1])}
+
+
 def _respelled(
     method: type[Method], fields: Mapping[str, Any], given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The values by the names that the method has, where another spelling of one was given."""
-    known = {one: other for pair in SPELLINGS for one, other in (pair, pair[::-1])}
+    known = _other_spellings()
     names = {
         name: known[name] if name not in fields and known.get(name) in fields else name
         for name in given

@@ -7,6 +7,7 @@ from typing import Any
 
 from moco_jax import methods
 from moco_jax.method import Method
+from moco_jax.methods.hyperparameters import accepted
 from moco_jax.pool import Pool
 from moco_jax.runs import words
 from moco_jax.runs.config import RunConfig
@@ -50,7 +51,7 @@ def _fields(kind: type[Method]) -> set[str]:
 
 def _check_known(kind: type[Method], hyperparameters: Mapping[str, Any]) -> None:
     """Offers names of the run as well: a misspelt `temperature` ends up among hyperparameters."""
-    known = _fields(kind)
+    known = accepted(kind)
     for name in hyperparameters:
         if name not in known:
             what = f"hyperparameter of {kind.name}"
