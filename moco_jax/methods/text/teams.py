@@ -75,7 +75,7 @@ def work(
             for node in order[depth] if depth < len(order) else ():
                 for number, (item, row) in enumerate(zip(items, rows, strict=True)):
                     draft = team.draft(node, item, row)
-                    key = (draft.who, number, draft.purpose, draft.quotes)
+                    key: Key = (draft.who, number, draft.purpose, draft.quotes)
                     places.append((row, node, key))
                     if key not in known:
                         fresh.setdefault(key, draft)
