@@ -59,6 +59,7 @@ NO_EFFECT: dict[str, str] = {
         ),
         "ranker and fuser are prompted, not trained",
     ),
+    "use_kv_cache": "every member's cache is kept and follows the text",
     "resume": "a run that was interrupted always goes on where it was",
 }
 """Names of the reference that change nothing here, and why."""

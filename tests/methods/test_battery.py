@@ -23,7 +23,21 @@ BASED = {"base_model": "dummy:0"}
 
 CASES = {
     "api_cascade": [{}, {"threshold": "optimized", "cost_weight": 0.1}, {"mode": "just_ask"}],
+    "api_nudging": [
+        {},
+        {"search_gamma": True, "search_nudging": True, "base_end": "nudge", "agreement": True},
+    ],
     "api_prompt_routing": [DESCRIPTIONS, {**DESCRIPTIONS, "router_decision": "generate"}],
+    "api_switch_generation": [
+        {"selector_model_name": "dummy:0", "patch_size": 2},
+        {
+            "selector_model_name": "dummy:0",
+            "patch_size": 1,
+            "selector_decision": "generate",
+            "wait_flag": True,
+            "objective_flag": True,
+        },
+    ],
     "best_on_dev": [{}],
     "logit_logit_contrastive": [
         {},
@@ -123,6 +137,10 @@ class Recorder(Engine):
     def join(self, members, requests, sampling, combine, theta=()):
         self.items |= {request.item for request in requests}
         return super().join(members, requests, sampling, combine, theta)
+
+    def take_turns(self, members, requests, sampling, protocol, thetas=None):
+        self.items |= {request.item for request in requests}
+        return super().take_turns(members, requests, sampling, protocol, thetas)
 
     def score(self, members, requests, continuations, sampling=None):
         self.items |= {request.item for request in requests}

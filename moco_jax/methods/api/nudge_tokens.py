@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from moco_jax.decoding.combine import Aux, Choice, Combine
+from moco_jax.decoding.pieces import pieces
 from moco_jax.decoding.types import Request, Response, Sampling, Turn
 from moco_jax.system import Context
 
@@ -50,8 +51,7 @@ class NudgeStep:
             for member in (BASE, NUDGER)
         )
         sure = jnp.max(jax.nn.softmax(logits[BASE]), axis=-1) >= gamma
-        bits = np.unpackbits(np.frombuffer(self.breaks, np.uint8))
-        new_word = jnp.asarray(bits, bool)[nudger]
+        new_word = breaking(self.breaks, nudger)
         yields = sure | (base == nudger) if self.agreement else sure
         base_speaks = jnp.where(nudged, new_word & yields, sure) & (aux.step > 0)
         if not self.base_may_end:
@@ -91,7 +91,14 @@ def word_breaks(tokenizer: Any) -> bytes:
         skip_special_tokens=True,
         clean_up_tokenization_spaces=False,
     )
-    return np.packbits([any(map(str.isspace, text[start:])) for text in texts]).tobytes()
+    found = [any(map(str.isspace, text[start:])) for text in texts]
+    # Ids beyond the vocabulary read the last bit
+    return np.packbits([*found, False]).tobytes()
+
+
+def breaking(breaks: bytes, tokens: jax.Array) -> jax.Array:
+    """Which of tokens i32[B] hold whitespace, by the bits of `word_breaks`; bool[B]."""
+    return jnp.asarray(np.unpackbits(np.frombuffer(breaks, np.uint8)), bool)[tokens]
 
 
 def write(
@@ -121,26 +128,17 @@ def write(
 
 
 def _shown(response: Response, context: Context, pair: tuple[int, int]) -> Response:
-    """Shows who wrote what: a turn for every run of tokens."""
-    tokenizer = context.pool[pair[BASE]].tokenizer
+    """Shows who wrote what: a turn for every run of tokens that has a text."""
     asked, *written = response.transcript
-    turns, end, before = [], 0, ""
-    for speaker, run in itertools.groupby(response.speakers):
-        end += len(list(run))
-        text = tokenizer.decode(
-            list(response.tokens[:end]),
-            skip_special_tokens=True,
-            clean_up_tokenization_spaces=False,
-        )
-        turns.append(Turn(context.pool[pair[speaker]].name, asked.role, text[len(before) :]))
-        before = text
+    speakers = response.speakers
+    texts, _ = pieces(context.pool[pair[BASE]].tokenizer, (), response.tokens)
+    runs = [
+        (who, "".join(text for _, text in run))
+        for who, run in itertools.groupby(zip(speakers, texts, strict=False), lambda one: one[0])
+    ]
+    turns = [Turn(context.pool[pair[who]].name, asked.role, text) for who, text in runs if text]
+    ratio = sum(who == NUDGER for who in speakers) / max(len(speakers), 1)
     return response.replace(
-        transcript=(asked, *(turns or written)), notes=shares_of(response.speakers)
+        transcript=(asked, *(turns or written)),
+        notes=(("nudge_ratio", ratio), ("nudges", sum(who == NUDGER for who, _ in runs))),
     )
-
-
-def shares_of(speakers: Sequence[int]) -> tuple[tuple[str, float], ...]:
-    """Notes: what part of the tokens the nudger wrote, and how often it took the floor."""
-    runs = [speaker for speaker, _ in itertools.groupby(speakers)]
-    ratio = sum(speaker == NUDGER for speaker in speakers) / max(len(speakers), 1)
-    return ("nudge_ratio", ratio), ("nudges", runs.count(NUDGER))
