@@ -8,7 +8,7 @@ import numpy as np
 
 from moco_jax.decoding.render import render
 from moco_jax.decoding.scoring import score_usage
-from moco_jax.decoding.types import Request, Usage
+from moco_jax.decoding.types import Request, Response, Turn, Usage
 from moco_jax.pool import Member
 from moco_jax.system import Context
 
@@ -76,6 +76,20 @@ def weigh(
         means = tuple(float(sum(values) / len(values)) for values in scores)
         results.append(Weighed(means, sum(costs, Usage())))
     return results
+
+
+def as_reply(
+    context: Context, ask: tuple[int | Member, Request], weighed: Weighed, labels: Sequence[str]
+) -> Response:
+    """The likeliest label as if the member had written it; empty if it was not asked."""
+    who, request = ask
+    speaker = (context.pool[who] if isinstance(who, int) else who).name
+    turns = [Turn("user", request.purpose, request.messages[-1].content)]
+    if not weighed.fits:
+        return Response("", finish="prompt_too_long", speaker=speaker, transcript=tuple(turns))
+    label = labels[int(np.argmax(weighed.logprobs))]
+    turns.append(Turn(speaker, request.purpose, label))
+    return Response(label, usage=weighed.usage, speaker=speaker, transcript=tuple(turns))
 
 
 def label_probabilities(

@@ -120,17 +120,9 @@ def judge_remarks(question: str, answer: str, remarks: Sequence[str]) -> str:
 def mix(question: str, answers: Sequence[str]) -> str:
     """Asks for one answer made of several models' (arXiv 2406.04692); the question stands last."""
     return (
-        "Several models answered the question below. Some may be wrong or one-sided: do not copy "
-        "them, weigh them, and give one better, correct and clear answer.\n\n"
+        "Several models answered the question below; some may be wrong or one-sided. Do not copy "
+        "them: weigh them and give one better, clear answer.\n\n"
         f"Answers:\n{numbered(answers)}\n\nQuestion: {question}"
-    )
-
-
-def fuse(question: str, answers: Sequence[str]) -> str:
-    """Asks for one answer made of ranked ones, the best first (arXiv 2306.02561)."""
-    return (
-        f"{question}\n\nAnswers, the best first:\n{numbered(answers)}\n\n"
-        "Make one answer of them: keep what is right, leave out what is wrong."
     )
 
 
@@ -165,7 +157,10 @@ def ask_need(question: str) -> str:
 
 def read_cards(question: str, cards: Sequence[str]) -> str:
     """Asks a question together with background knowledge (arXiv 2305.09955)."""
-    return f"Knowledge:\n{bullets(cards)}\n\nUse what helps.\n\n{question}"
+    return (
+        f"{question}\n\nKnowledge:\n{bullets(cards)}\n\n"
+        "Use what helps and give your best answer to the question."
+    )
 
 
 ANSWER_FORMATS = {
@@ -181,3 +176,73 @@ def remind(text: str, kind: str) -> str:
     """A prompt that ends with how the answer should be given, where the kind of task has a say."""
     wanted = ANSWER_FORMATS.get(kind, "")
     return text if text.rstrip().endswith(wanted) else f"{text}\n\n{wanted}"
+
+
+def next_speaker(question: str, parts: Sequence[tuple[int | None, str]], count: int) -> str:
+    """Asks which model should write the next part of an answer; the reply is one number.
+
+    Args:
+        question: the item's prompt.
+        parts: (number of the model, what it wrote) so far, in order; None for words of nobody.
+        count: how many models there are, numbered from 0.
+    """
+    written = "".join(
+        text if who is None else f"[model {who}]{text}[/model {who}]" for who, text in parts
+    )
+    return (
+        f"{question}\n\nAnswer so far:\n{written}\n\n"
+        f"Which model should write on, 0 to {count - 1}? Reply with one number."
+    )
+
+
+WAIT = "\nWait,"
+"""Written behind an answer that should go on (arXiv 2501.19393)."""
+CONCLUDE = "\nFinal answer:"
+"""Written before the last part of an answer."""
+
+
+FINAL = "FINAL:"
+NO_ACTION = "(chose no action)"
+
+ACTIONS = {
+    "PLAN": ("outline how to answer", "Write a plan to answer the question. Do not answer it."),
+    "WORK": ("do the next step", "Do the next step. Do no more than that."),
+    "CHECK": ("see whether entries are right", "Check the entries: say by number which are right."),
+    "MEND": ("correct an entry", "Say by number which entry is wrong and why, and correct it."),
+    "FINISH": ("give the final answer", f"Write {FINAL} and then the answer to the question."),
+}
+"""What can be done on a board (arXiv 2507.01701): a word to choose it, its meaning, its task."""
+
+
+def choose_action() -> str:
+    """Asks what should be done next on a board; the reply is one word."""
+    lines = "\n".join(f"{word}: {meaning}" for word, (meaning, _) in ACTIONS.items())
+    return f"What should be done next? Reply with one word:\n{lines}"
+
+
+def act(action: str, kind: str) -> str:
+    """Asks to carry out an action; to finish needs the format of the kind of task."""
+    task = ACTIONS[action][1]
+    return remind(task, kind) if action == "FINISH" else task
+
+
+def board_entry(number: int, iteration: int, action: str, text: str) -> str:
+    """One entry of a board."""
+    return f"{number}. (round {iteration}, {action}) {text.strip()}"
+
+
+def read_board(question: str, entries: Sequence[str], task: str) -> str:
+    """Shows a board, which only grows, and what to do with it."""
+    shown = "\n".join(entries) or "(empty)"
+    return f"{question}\n\nBoard:\n{shown}\n\n{task}"
+
+
+def conclusion(number: int, text: str) -> str:
+    """One of the conclusions that a vote is about."""
+    return f"Conclusion #{number}:\n{text}"
+
+
+def vote_on_conclusions(question: str, conclusions: Sequence[str]) -> str:
+    """Asks which conclusion is best; the reply names its number."""
+    shown = "\n\n".join(conclusions)
+    return f"{question}\n\n{shown}\n\nWhich conclusion is best? Reply with its number."

@@ -59,6 +59,10 @@ CASES = {
         {},
         {"exclude_self": True, "selectors": ["relevance", "brevity"], "mode": "top_down"},
     ],
+    "text_bbmas": [
+        {"max_iterations": 2, "max_num_agents_to_act": 2},
+        {"max_iterations": 3, "selection": "score", "backbone": "best"},
+    ],
     "text_llm_blender": [
         {"top_k": 2},
         {"aggregation": "wins", "ranker_model_name": "dummy:0", "context_policy": "shorten"},

@@ -1,6 +1,7 @@
 """Members that exchange texts."""
 
 from moco_jax.method import Method
+from moco_jax.methods.text.bbmas import Bbmas
 from moco_jax.methods.text.heterogeneous_swarms import HeterogeneousSwarms
 from moco_jax.methods.text.knowledge_card import KnowledgeCard
 from moco_jax.methods.text.llm_blender import LlmBlender
@@ -12,6 +13,7 @@ from moco_jax.methods.text.slm_mux import SlmMux
 from moco_jax.methods.text.structure import Structure
 
 TEXT: dict[str, type[Method]] = {
+    "text_bbmas": Bbmas,
     "text_heterogeneous_swarms": HeterogeneousSwarms,
     "text_knowledge_card": KnowledgeCard,
     "text_llm_blender": LlmBlender,

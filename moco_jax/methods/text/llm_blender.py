@@ -8,12 +8,12 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from moco_jax.decoding.types import Response, Turn
+from moco_jax.decoding.types import Response
 from moco_jax.method import Method, Needs, NeedsError, Workbench
 from moco_jax.methods import prompts, quoting
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.extra import find_model, same_model
-from moco_jax.methods.labels import weigh
+from moco_jax.methods.labels import as_reply, weigh
 from moco_jax.system import Context, System, question
 from moco_jax.tasks import Item
 
@@ -120,17 +120,7 @@ class Blend(System):
         for (number, *place), one, found in zip(pairs, fitted, weighed, strict=True):
             preferences, heard = judged[number]
             preferences[tuple(place)] = found.logprobs[0] - found.logprobs[1]
-            label = LABELS[int(np.argmax(found.logprobs))] if found.fits else ""
-            turns = [Turn("user", "judge", one.request.messages[-1].content)]
-            turns += [Turn(ranker.name, "judge", label)] if found.fits else []
-            reply = Response(
-                text=label,
-                finish="stop" if found.fits else "prompt_too_long",
-                usage=found.usage,
-                speaker=ranker.name,
-                transcript=tuple(turns),
-            )
-            heard.append(one.credit(reply))
+            heard.append(one.credit(as_reply(context, (one.who, one.request), found, LABELS)))
         return judged
 
     def _fuse(
