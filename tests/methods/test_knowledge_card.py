@@ -41,7 +41,10 @@ WRITE = f"Question:\n{ITEM.question}\n\nWrite down facts that help to answer it.
 def read(*cards):
     """The answerer's prompt, written out."""
     lines = "\n".join(f"- {card}" for card in cards)
-    return f"Knowledge:\n{lines}\n\nUse what helps.\n\n{ITEM.prompt}"
+    return (
+        f"{ITEM.prompt}\n\nKnowledge:\n{lines}\n\n"
+        "Use what helps and give your best answer to the question."
+    )
 
 
 def test_all_write_and_the_best_answers():

@@ -40,8 +40,8 @@ def mixed(*answers):
     """The prompt, written out."""
     lines = "\n".join(f"{number}. {text}" for number, text in enumerate(answers, 1))
     return (
-        "Several models answered the question below. Some may be wrong or one-sided: do not copy "
-        "them, weigh them, and give one better, correct and clear answer.\n\n"
+        "Several models answered the question below; some may be wrong or one-sided. Do not copy "
+        "them: weigh them and give one better, clear answer.\n\n"
         f"Answers:\n{lines}\n\nQuestion: {ITEM.prompt}"
     )
 
