@@ -63,7 +63,8 @@ class Line:
         left: tokens that may still be written.
         thinking: whether the prompt ends inside an open `<think>`.
         text: all that was written so far.
-        segments: (speaker, text) in order.
+        turns: (speaker, role, text) in order; the role is None for what stands in the text, and
+            says what else was said for: a choice, a probe.
         finish: why it is closed; None while it is open.
         notes: for the response; JSON values.
     """
@@ -73,25 +74,34 @@ class Line:
     left: int
     thinking: bool = False
     text: str = ""
-    segments: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    turns: list[tuple[str, str | None, str]] = dataclasses.field(default_factory=list)
     finish: Finish | None = None
     notes: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def segments(self) -> list[tuple[str, str]]:
+        """(speaker, text) of all that stands in the text, in order."""
+        return [(speaker, text) for speaker, role, text in self.turns if role is None]
 
     def write(self, speaker: str, text: str) -> None:
         """Adds a segment, if it is not empty."""
         if text:
             self.text += text
-            self.segments.append((speaker, text))
+            self.turns.append((speaker, None, text))
+
+    def remark(self, speaker: str, role: str, text: str) -> None:
+        """Notes a turn that does not stand in the text, for the transcript."""
+        self.turns.append((speaker, role, text))
 
     def cut(self, length: int) -> None:
         """Takes back all but the first `length` characters."""
         self.text = self.text[:length]
         kept = []
-        for speaker, text in self.segments:
-            if length > 0:
-                kept.append((speaker, text[:length]))
-            length -= len(text)
-        self.segments = kept
+        for speaker, role, text in self.turns:
+            if role is not None or length > 0:
+                kept.append((speaker, role, text if role else text[: max(length, 0)]))
+            length -= 0 if role else len(text)
+        self.turns = kept
 
 
 class Floor(abc.ABC):
@@ -102,7 +112,7 @@ class Floor(abc.ABC):
 
     Attributes:
         members: names, in the order in which `who` counts.
-        lines: the rows. A protocol reads them and writes only `notes`.
+        lines: the rows. A protocol reads them, and writes only `notes` and remarks.
     """
 
     def __init__(

@@ -70,7 +70,7 @@ class TurnCall(Call):
         if record is None or "usages" not in record:
             return response
         purpose = self.requests[index].purpose
-        turns = tuple(Turn(speaker, purpose, text) for speaker, text in record["segments"])
+        turns = tuple(Turn(who, role or purpose, text) for who, role, text in record["turns"])
         return response.replace(
             usage=sum(self.usages(index, prompt, record), Usage()),
             transcript=response.transcript[:1] + turns,
@@ -222,7 +222,7 @@ class SessionFloor(Floor):
             "finish": line.finish,
             "tokens": [],
             "logprobs": [],
-            "segments": line.segments,
+            "turns": line.turns,
             "usages": [list(vars(spent[row]).values()) for spent in self._usages],
             "notes": line.notes,
         }

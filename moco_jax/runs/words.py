@@ -60,6 +60,9 @@ NO_EFFECT: dict[str, str] = {
         "ranker and fuser are prompted, not trained",
     ),
     "use_kv_cache": "every member's cache is kept and follows the text",
+    "selector_base_model": "no selector is trained here; `selector_model_name` names one",
+    "training_instance_num": "no selector is trained here; `selector_model_name` names one",
+    "rollout_per_instance": "no selector is trained here; `selector_model_name` names one",
     "resume": "a run that was interrupted always goes on where it was",
 }
 """Names of the reference that change nothing here, and why."""

@@ -30,6 +30,7 @@ REQUIRED = {
     "base_model": POOL[0].name,
     "base_model_name": POOL[0].name,
     "structure_type": "chain",
+    "selector_model_name": POOL[0].name,
 }
 STEADY = [
     ("single_model", {}),

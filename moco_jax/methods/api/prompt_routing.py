@@ -100,10 +100,16 @@ class Router(System):
         return decisions
 
 
-def named_member(reply: str, count: int) -> int | None:
-    """Index of the member a reply names: its first whole number from 1 to `count`, less one."""
+def named_member(reply: str, count: int, first: int = 1) -> int | None:
+    """Index of the member a reply names by its first whole number that is a member's.
+
+    Args:
+        reply: what was written.
+        count: how many members there are.
+        first: the number of the first of them.
+    """
     numbers = (int(match) for match in re.findall(r"(?<![\d.])\d{1,9}(?!\.?\d)", reply))
-    return next((number - 1 for number in numbers if 1 <= number <= count), None)
+    return next((number - first for number in numbers if 0 <= number - first < count), None)
 
 
 @dataclasses.dataclass(frozen=True)
