@@ -60,7 +60,10 @@ def test_the_planted_graph_is_found_and_tested(seed):
 
 
 def test_nothing_is_asked_twice_in_a_search():
-    _, _, engine = fit(population=6, max_iterations=6)
+    def answer(name, request):
+        return f"{name}<{sum(map(ord, request.messages[-1].content))}>"
+
+    _, _, engine = fit(answer, population=6, max_iterations=6)
     asked = [(name, request.item, request.messages) for name, request in engine.asked]
     assert len(set(asked)) == len(asked)
     first = [name for name, request in engine.asked if request.purpose == "answer"]

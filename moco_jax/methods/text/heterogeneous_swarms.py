@@ -102,9 +102,9 @@ class HeterogeneousSwarms(Method):
     Source: the role step of Heterogeneous Swarms, arXiv 2502.04510.
 
     Cost: one generation per member and item; before it at most as many per dev item for each of
-    `population * max_iterations` graphs, greedily. What members say to the same question after the
-    same answers is asked once for all graphs, so that the first to speak are as cheap as one dev
-    pass. `jfk_assignments` counts like so many graphs more.
+    `population * max_iterations` graphs, greedily. A member is asked once for all graphs in which
+    the same led up to it, so that the first to speak are as cheap as one dev pass.
+    `jfk_assignments` counts like so many graphs more.
 
     Departures: the very graph that did best on dev answers (the reference draws another one from
     its matrix); candidates are scored greedily; sums of strengths that are not above 0 are alike
@@ -190,7 +190,7 @@ class HeterogeneousSwarms(Method):
         tried: list[tuple[float, Team, np.ndarray]] = []
 
         def worth(points: np.ndarray) -> list[float]:
-            matrices = points.reshape(-1, size, size) * (1 - np.eye(size, dtype=points.dtype))
+            matrices = np.where(np.eye(size, dtype=bool), 0, points.reshape(-1, size, size))
             teams = []
             for number, matrix in enumerate(matrices, len(tried)):
                 rng = chance(bench.seed, self.name, f"graph {number}")

@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from moco_jax.decoding.types import Response, Sampling
 from moco_jax.methods import prompts, quoting
@@ -12,7 +14,10 @@ from moco_jax.tasks import Item
 
 Said = dict[int, Response]
 """What was said at every node of a team, in order."""
-Key = tuple[object, int, str, tuple[str, ...]]
+History = tuple[Any, ...]
+"""Who speaks, whether it is the end, and the histories of all that it reads."""
+Key = tuple[int, History]
+"""The place of a question among the items, and what led to its answer."""
 Known = dict[Key, Response]
 
 
@@ -30,17 +35,34 @@ class Team:
     end: int
     members: tuple[int, ...]
 
+    @functools.cached_property
+    def order(self) -> list[list[int]]:
+        """Nodes that may speak at the same time, level by level."""
+        return levels(self.reads)
+
+    @functools.cached_property
+    def histories(self) -> dict[int, History]:
+        """By node, what determines its answer to any question."""
+        found: dict[int, History] = {}
+        for node in itertools.chain(*self.order):
+            heard = tuple(found[source] for source in self._heard(node, found))
+            found[node] = (self.members[node], node == self.end, heard)
+        return found
+
     def draft(self, node: int, item: Item, said: Said) -> quoting.Draft:
         """What the member at a node is asked once all that it reads is said."""
         who = self.members[node]
-        # The first to speak are the oldest where quotes have to go
-        quotes = tuple(said[source].text for source in said if source in self.reads[node])
+        quotes = tuple(said[source].text for source in self._heard(node, said))
         if not quotes:
             return quoting.plain(who, item)
         purpose, write = "consult", prompts.consult
         if node == self.end:
             purpose, write = "summarise", prompts.summarise
         return quoting.Draft(who, item, purpose, functools.partial(write, item.prompt), quotes)
+
+    def _heard(self, node: int, spoken: Iterable[int]) -> list[int]:
+        """What a node reads; the first to speak first, the oldest where quotes have to go."""
+        return [source for source in spoken if source in self.reads[node]]
 
 
 def work(
@@ -56,7 +78,7 @@ def work(
     Args:
         context: the pool and the engine.
         items: the questions.
-        teams: they share what their members say to the same question after the same answers.
+        teams: a member is asked once for all teams in which the same led up to it.
         policy: what is done with quotes that do not fit.
         sampling: how answers are drawn; the context's own by default.
         known: answers to these items from calls before, which are not asked for again; it learns
@@ -67,20 +89,18 @@ def work(
     """
     known = {} if known is None else known
     said: list[list[Said]] = [[{} for _ in items] for _ in teams]
-    orders = [levels(team.reads) for team in teams]
-    for depth in range(max(map(len, orders))):
-        places: list[tuple[Said, int, Key]] = []
+    for depth in range(max(len(team.order) for team in teams)):
+        turns: list[tuple[Said, int, Key]] = []
         fresh: dict[Key, quoting.Draft] = {}
-        for team, order, rows in zip(teams, orders, said, strict=True):
-            for node in order[depth] if depth < len(order) else ():
+        for team, rows in zip(teams, said, strict=True):
+            for node in team.order[depth] if depth < len(team.order) else ():
                 for number, (item, row) in enumerate(zip(items, rows, strict=True)):
-                    draft = team.draft(node, item, row)
-                    key: Key = (draft.who, number, draft.purpose, draft.quotes)
-                    places.append((row, node, key))
-                    if key not in known:
-                        fresh.setdefault(key, draft)
+                    key = number, team.histories[node]
+                    turns.append((row, node, key))
+                    if key not in known and key not in fresh:
+                        fresh[key] = team.draft(node, item, row)
         heard = quoting.ask(context, list(fresh.values()), policy, sampling)
         known |= zip(fresh, heard, strict=True)
-        for row, node, key in places:
+        for row, node, key in turns:
             row[node] = known[key]
     return said
