@@ -1,16 +1,21 @@
 """Fusion against combining separately computed logits, token by token."""
 
+import pathlib
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import moco_jax as moco
 from moco_jax import testing
 from moco_jax.decoding.combine import WEIGHTED_LOGITS, WEIGHTED_LOGPROBS, WEIGHTED_PROBS
 from moco_jax.decoding.types import Sampling
 from moco_jax.methods import HyperparameterError, make_method
 from moco_jax.methods.logit.fusion import Fusion
 from moco_jax.models.decoder import forward, unembed
+from moco_jax.system import question
 
 POOL = testing.dummy_pool(2)
 TASK = testing.dummy_task("multiple_choice", 3)
@@ -138,3 +143,22 @@ def test_logprobs_give_the_distribution_of_logits():
         for policy in (WEIGHTED_LOGITS, WEIGHTED_LOGPROBS)
     )
     np.testing.assert_allclose(first, second, rtol=1e-5)
+
+
+def test_the_policies_of_the_page_run():
+    page = pathlib.Path(__file__).parents[2] / "docs" / "levels" / "logit.md"
+    found = {"moco": moco, "jax": jax, "jnp": jnp}
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
+        exec(block, found)
+    logits = jnp.log(jnp.array([[[0.5, 0.5]], [[0.1, 0.9]]]))
+    product = found["product_of_experts"].function(logits)
+    np.testing.assert_allclose(product, jnp.log(jnp.array([[0.05, 0.45]])), rtol=1e-5)
+    bench = testing.workbench(POOL, TASK.dev, sampling=GREEDY)
+    requests = [question(item) for item in TASK.test.items]
+    for item, said in zip(
+        TASK.test.items, bench.join([0, 1], requests, found["SUREST"], ()), strict=True
+    ):
+        tokens = POOL[0].template.render([("user", item.prompt)])
+        sure = [jax.nn.log_softmax(logits_after(member, tokens)).max() for member in POOL]
+        assert said.speakers[0] == int(np.argmax(sure))
+        np.testing.assert_allclose(said.logprobs[0], max(sure), atol=1e-4)
