@@ -63,6 +63,8 @@ NO_EFFECT: dict[str, str] = {
     "selector_base_model": "no selector is trained here; `selector_model_name` names one",
     "training_instance_num": "no selector is trained here; `selector_model_name` names one",
     "rollout_per_instance": "no selector is trained here; `selector_model_name` names one",
+    "reward_model_name": "no method asks a reward model; a judged task takes `reward_model`",
+    "reward_model_gpu_id": "all models share the devices there are",
     "resume": "a run that was interrupted always goes on where it was",
 }
 """Names of the reference that change nothing here, and why."""
