@@ -126,6 +126,14 @@ def mix(question: str, answers: Sequence[str]) -> str:
     )
 
 
+def fuse(question: str, answers: Sequence[str]) -> str:
+    """Asks for one answer made of ranked ones, the best first (arXiv 2306.02561)."""
+    return (
+        f"{question}\n\nAnswers, the best first:\n{numbered(answers)}\n\n"
+        "Make one answer of them: keep what is right, leave out what is wrong."
+    )
+
+
 def write_card(question: str, need: str = "") -> str:
     """Asks for background knowledge, not for an answer (arXiv 2110.08387).
 
