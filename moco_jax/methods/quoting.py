@@ -156,7 +156,8 @@ def _changed(
     sampling: Sampling,
     change: Callable[[Sequence[str], Fits], tuple[Sequence[str], Counter[str]]] | None,
 ) -> Fitted:
-    quotes, done = draft.quotes, Counter[str]()
+    quotes: Sequence[str] = draft.quotes
+    done = Counter[str]()
     fits = _fits(context, draft, sampling)
     if change and quotes and not fits(quotes):
         quotes, done = change(quotes, fits)

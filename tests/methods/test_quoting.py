@@ -1,8 +1,11 @@
 """Quotes within a context: what stays, what goes, and that a reader of the response can see it."""
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
 
 from moco_jax import testing
+from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.types import Sampling
 from moco_jax.methods import prompts, quoting
 from moco_jax.pool import Pool
@@ -154,3 +157,34 @@ def test_a_real_engine_never_refuses_what_was_shortened():
     (short,) = quoting.ask(context, [draft("é" * 400)], "shorten")
     assert short.finish != "prompt_too_long"
     assert short.usage.prompt_tokens in (295, 296)
+
+
+@hypothesis.given(
+    st.lists(st.text("ab é\n", max_size=60), min_size=1, max_size=5), st.integers(150, 400)
+)
+@hypothesis.settings(deadline=None, max_examples=60)
+def test_whatever_is_quoted_the_prompt_fits_or_no_more_can_go(texts, most):
+    context, _ = setting(most)
+    room = most - NEW
+    for policy in ("oldest_first", "shorten"):
+        (one,) = quoting.fit(context, [draft(*texts)], policy)
+        text = one.request.messages[0].content
+        assert text.startswith(ITEM.prompt)
+        if len(text.encode()) + FRAME > room:
+            least = {
+                "oldest_first": [f"[{len(texts) - 1} left out]", texts[-1]][-len(texts) :],
+                "shorten": [quote and " [...] " for quote in texts],
+            }
+            assert text == prompts.summarise(ITEM.prompt, least[policy])
+
+
+def test_summaries_do_not_depend_on_the_order_of_drafts():
+    pool = Pool([testing.dummy_member("reader", 0, max_positions=300)])
+    drafts = [draft(letter * 400, "short") for letter in "xyz"]
+    answers = []
+    for order in ([0, 1, 2], [2, 0, 1]):
+        context = Context(pool, Engine(width=4), testing.SHORT, 0)
+        said = quoting.ask(context, [drafts[place] for place in order], "summarise")
+        answers.append(dict(zip(order, said, strict=True)))
+    assert answers[0] == answers[1]
+    assert all(dict(said.notes)["context"]["summarised"] == 1 for said in answers[0].values())

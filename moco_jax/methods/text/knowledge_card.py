@@ -103,10 +103,10 @@ class Cards(System):
         self, items: Sequence[Item], dossiers: Sequence[Dossier], context: Context
     ) -> None:
         """The answerer says what it would have to know."""
-        drafts = []
-        for item in items:
-            text = prompts.ask_need(item.question)
-            drafts.append(Draft(self.answerer, item, "need", lambda _, text=text: text))
+        drafts = [
+            Draft(self.answerer, item, "need", functools.partial(_need, item.question))
+            for item in items
+        ]
         replies = ask(context, drafts, self.context_policy)
         for dossier, reply in zip(dossiers, replies, strict=True):
             dossier.said.append(reply)
@@ -160,6 +160,10 @@ class Cards(System):
         write = functools.partial(prompts.read_cards, item.prompt)
         quotes = tuple(text for _, text in dossier.cards)
         return Draft(self.answerer, item, "answer with knowledge", write, quotes)
+
+
+def _need(question: str, _: Sequence[str]) -> str:
+    return prompts.ask_need(question)
 
 
 def _card(question: str, need: Sequence[str]) -> str:
