@@ -88,6 +88,11 @@ def critique(question: str, answer: str) -> str:
     )
 
 
+def continue_with(first: str, second: str) -> str:
+    """Goes behind a text in the making, for its writer to choose how it goes on: A or B next."""
+    return f"\n\nThe text goes on with A or B.\nA: {first.strip()}\nB: {second.strip()}\nBetter:\n"
+
+
 def choose(question: str, first: str, second: str) -> str:
     """Asks which of two answers is better; the reply is A or B."""
     return (

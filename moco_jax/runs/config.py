@@ -132,7 +132,8 @@ class RunConfig:
             if name not in words.SAMPLING:
                 raise ValueError(words.unknown("sampling setting", name, words.SAMPLING))
         for name, value in record.items():
-            if name in settings and name not in ROLES and settings[name] != value:
+            shared = name in ROLES or name in words.OF_METHODS_TOO
+            if name in settings and not shared and settings[name] != value:
                 raise ValueError(
                     f"{name} is {value!r}, but {settings[name]!r} among the hyperparameters; "
                     "it belongs to the run: keep one"

@@ -69,6 +69,9 @@ NO_EFFECT: dict[str, str] = {
 }
 """Names of the reference that change nothing here, and why."""
 
+OF_METHODS_TOO = frozenset({"task"})
+"""Names that mean the run's own at the top of a config, and a method's among hyperparameters."""
+
 RESERVED = SAMPLING | RUN | NO_EFFECT.keys() | OUR_NAMES.keys() | {"do_sample"}
 """Names that a config never hands to a method."""
 

@@ -23,6 +23,10 @@ BASED = {"base_model": "dummy:0"}
 
 CASES = {
     "api_cascade": [{}, {"threshold": "optimized", "cost_weight": 0.1}, {"mode": "just_ask"}],
+    "api_mentor_collab": [
+        {"decision_proportion": 50, "patch_size": 2},
+        {"decision_proportion": 1.0, "patch_size": 3, "verifier_decision": "generate"},
+    ],
     "api_nudging": [
         {},
         {"search_gamma": True, "search_nudging": True, "base_end": "nudge", "agreement": True},

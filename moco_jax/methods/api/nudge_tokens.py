@@ -1,7 +1,6 @@
 """Nudging between members of one vocabulary: both read every token, and one of them is heard."""
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from moco_jax.decoding.combine import Aux, Choice, Combine
 from moco_jax.decoding.pieces import pieces
 from moco_jax.decoding.types import Request, Response, Sampling, Turn
+from moco_jax.methods.api.words import breaking, word_breaks
 from moco_jax.system import Context
 
 BASE, NUDGER = 0, 1
@@ -23,7 +23,7 @@ class NudgeStep:
     """Who is heard next, as a step of joint decoding of (base, nudger).
 
     Attributes:
-        breaks: whether whitespace stands in a token, one bit per token of the vocabulary.
+        breaks: as of `word_breaks`.
         ends: tokens that end an answer.
         base_may_end: the base ends the answer; else its end leaves the word to the nudger.
         agreement: the base also takes over where both want the same next token.
@@ -73,32 +73,6 @@ def nudging(tokenizer: Any, ends: tuple[int, ...], base_may_end: bool, agreement
     step = NudgeStep(word_breaks(tokenizer), ends, base_may_end, agreement)
     name = f"nudging {base_may_end} {agreement}"
     return Combine(step, nobody_yet, name=name, tells=True)
-
-
-@functools.lru_cache(maxsize=8)
-def word_breaks(tokenizer: Any) -> bytes:
-    """Whether the text that a token adds holds whitespace, one bit per token, packed.
-
-    Args:
-        tokenizer: a `transformers` tokenizer.
-    """
-    # Behind another token, because a decoder may drop the space that a text begins with
-    anchor = tokenizer.encode("a", add_special_tokens=False)[-1:]
-    size = max(tokenizer.get_vocab().values()) + 1
-    start = len(tokenizer.decode(anchor, clean_up_tokenization_spaces=False))
-    texts = tokenizer.batch_decode(
-        [[*anchor, token] for token in range(size)],
-        skip_special_tokens=True,
-        clean_up_tokenization_spaces=False,
-    )
-    found = [any(map(str.isspace, text[start:])) for text in texts]
-    # Ids beyond the vocabulary read the last bit
-    return np.packbits([*found, False]).tobytes()
-
-
-def breaking(breaks: bytes, tokens: jax.Array) -> jax.Array:
-    """Which of tokens i32[B] hold whitespace, by the bits of `word_breaks`; bool[B]."""
-    return jnp.asarray(np.unpackbits(np.frombuffer(breaks, np.uint8)), bool)[tokens]
 
 
 def write(

@@ -13,7 +13,8 @@ import numpy as np
 from moco_jax.decoding.combine import Aux, Choice, Combine
 from moco_jax.decoding.floor import Draft, Floor, Protocol
 from moco_jax.decoding.types import Request, Response, Sampling, Turn
-from moco_jax.methods.api.nudge_tokens import BASE, NUDGER, breaking, word_breaks
+from moco_jax.methods.api.nudge_tokens import BASE, NUDGER
+from moco_jax.methods.api.words import breaking, word_breaks
 from moco_jax.system import Context
 
 
@@ -46,7 +47,7 @@ class ToNextWord:
     """The nudger's step: it halts at the first token of the next word.
 
     Attributes:
-        breaks: as of `nudge_tokens.word_breaks`.
+        breaks: as of `word_breaks`.
     """
 
     breaks: bytes
