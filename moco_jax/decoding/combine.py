@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from moco_jax.kernels.fused_sample import mix
 
@@ -122,8 +123,8 @@ class Plausibility(NamedTuple):
     """
 
     settings: PyTree
-    judge: jax.Array
-    alpha: jax.Array
+    judge: jax.Array | np.ndarray
+    alpha: jax.Array | np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
