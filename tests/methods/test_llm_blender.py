@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from moco_jax import testing
-from moco_jax.decoding.types import Usage
+from moco_jax.decoding.engine import Engine
+from moco_jax.decoding.types import Usage, total_usage
 from moco_jax.method import NeedsError
 from moco_jax.methods import make_method, prompts
 from moco_jax.methods.text.llm_blender import pair_scores
@@ -102,6 +103,19 @@ def test_equal_answers_are_not_compared():
     read = 3 * len(ITEM.prompt) + len(response.transcript[-2].text)
     written = 3 + len("fused")
     assert response.usage == Usage(read, written, 4 + written)
+
+
+def test_what_responses_cost_is_what_was_charged():
+    charges = []
+    bench = testing.workbench(POOL, TASK.dev, engine=Engine(meter=charges.append))
+    system = make_method("text_llm_blender", {"top_k": 2}).fit(bench)
+    charges.clear()
+    responses = system.respond(TASK.test.items, bench)
+    assert {charge.purpose for charge in charges} == {"answer", "score", "fuse"}
+    found = total_usage(responses)
+    charged = sum((charge.usage for charge in charges), Usage())
+    assert found.prompt_tokens == charged.prompt_tokens
+    assert (found.forwards, found.flops) == (charged.forwards, pytest.approx(charged.flops))
 
 
 def test_named_models_rank_and_fuse_and_nobody_is_tried_on_dev():

@@ -99,7 +99,7 @@ class Blend(System):
             (number, first, second)
             for number, row in enumerate(answers)
             for first, second in itertools.permutations(range(len(row)), 2)
-            if row[first].text != row[second].text
+            if row[first].text.strip() != row[second].text.strip()
         ]
         drafts = [
             quoting.Draft(
