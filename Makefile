@@ -46,7 +46,7 @@ format: $(VENV)/installed-lint
 
 # What docs/performance.md shows, one script after the other; BENCHES=single,bank for some of them.
 BENCH := results/bench
-BENCHES ?= single,roofline,products,joint,bank,sweep,merging,kernels,startup,growth
+BENCHES ?= single,roofline,products,attention,joint,bank,sweep,merging,kernels,startup,growth
 
 bench: $(VENV)/installed-parity
 	@set -e; for name in $$(echo $(BENCHES) | tr , ' '); do \

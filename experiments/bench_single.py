@@ -29,7 +29,8 @@ _BATCHES = flags.DEFINE_list("batches", ["1", "8", "32"], "Rows decoded together
 _PROMPT = flags.DEFINE_integer("prompt", 64, "Tokens of a prompt.")
 _NEW = flags.DEFINE_integer("new", 64, "Tokens of an answer, where all are equal.")
 _MOST = flags.DEFINE_integer("most", 128, "Most tokens of an answer of geometric length.")
-_CALLS = flags.DEFINE_integer("calls", 4, "Batches of requests with answers of geometric length.")
+_CALLS = flags.DEFINE_integer("calls", 8, "Batches of requests with answers of geometric length.")
+_UNEVEN = flags.DEFINE_list("uneven", ["50M"], "Sizes that answer with geometric lengths as well.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Warm runs of each side.")
 _PARTS = flags.DEFINE_list("parts", ["single", "single_geometric"], "Tables to measure.")
 _QUICK = flags.DEFINE_bool("quick", False, "Only see that it runs.")
@@ -136,12 +137,13 @@ def geometric(count: int, most: int) -> np.ndarray:
 
 
 def main(_: list[str]) -> None:
-    sizes, batches = _SIZES.value, [int(batch) for batch in _BATCHES.value]
-    most, calls = _MOST.value, _CALLS.value
+    sizes = {"single": _SIZES.value, "single_geometric": _UNEVEN.value}
+    batches, most, calls = [int(batch) for batch in _BATCHES.value], _MOST.value, _CALLS.value
     if _QUICK.value:
-        sizes, batches, most, calls = ["tiny"], [1, 2], 16, 2
+        sizes = {part: ["tiny"] for part in sizes}
+        batches, most, calls = [1, 2], 16, 2
     tables: dict[str, list[dict]] = {part: [] for part in _PARTS.value}
-    for name in sizes:
+    for name in dict.fromkeys(name for part in tables for name in sizes[part]):
         member = sized.sized_member(sized.SIZES[name])
         with tempfile.TemporaryDirectory() as folder:
             member.save(folder)
@@ -153,6 +155,8 @@ def main(_: list[str]) -> None:
                 "single_geometric": geometric(calls * batch, most),
             }
             for part, rows in tables.items():
+                if name not in sizes[part]:
+                    continue
                 work = Work.of(member, lengths[part])
                 rows.append({"size": name} | compare(member, model, work, batch))
                 print(rows[-1], flush=True)

@@ -148,6 +148,13 @@ def row_index(group: Group, cache: KVCache, rows: jax.Array) -> tuple[jax.Array,
     return rows // each, rows % each
 
 
+def cache_index(group: Group, cache: KVCache, rows: jax.Array, slots: int) -> PyTree:
+    """Indexes the first slots of rows i32[P]: for every leaf of a cache what takes them out."""
+    found, whole, first = row_index(group, cache, rows), slice(None), slice(slots)
+    keys, values = (*found, whole, whole, first), (*found, whole, first)
+    return tuple((keys, values) for _ in cache)
+
+
 def _split(sets: int, rows: jax.Array) -> jax.Array:
     return rows.reshape(sets, -1, *rows.shape[1:])
 

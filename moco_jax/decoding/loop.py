@@ -20,11 +20,11 @@ from moco_jax.decoding.combine import Aux, Combine
 from moco_jax.decoding.groups import (
     Group,
     Weights,
+    cache_index,
     deal_cache,
     fold,
     hidden_states,
     logits_of,
-    row_index,
     unfold,
 )
 from moco_jax.decoding.keys import step_keys
@@ -145,12 +145,12 @@ def prefill(
     Returns:
         The cache with the block written.
     """
-    index = (*row_index(group, cache, rows), slice(context))
-    view = unfold(group, jax.tree.map(lambda leaf: leaf.at[index].get(mode="clip"), cache))
-    view = deal_cache(group, view)
+    index = cache_index(group, cache, rows, context)
+    view = jax.tree.map(lambda leaf, part: leaf.at[part].get(mode="clip"), cache, index)
+    view = deal_cache(group, unfold(group, view))
     _, view = hidden_states(group, weights, tokens, positions, view, owners)
     cache = jax.tree.map(
-        lambda leaf, part: leaf.at[index].set(part, mode="drop"), cache, fold(group, view)
+        lambda leaf, new, part: leaf.at[part].set(new, mode="drop"), cache, fold(group, view), index
     )
     return deal_cache(group, cache)
 
@@ -168,10 +168,7 @@ def copy_prefix(
         sources: i32[P] rows to read.
         targets: i32[P] rows to write; an index beyond the cache is padding.
     """
-    start = (*row_index(group, cache, sources), slice(context))
-    end = (*row_index(group, cache, targets), slice(context))
-    cache = jax.tree.map(lambda leaf: leaf.at[end].set(leaf[start], mode="drop"), cache)
-    return deal_cache(group, cache)
+    return _copied(group, context, cache, sources, cache, targets)
 
 
 @functools.partial(jax.jit, static_argnames=("group",), donate_argnames=("cache",))
@@ -187,12 +184,25 @@ def move_rows(
         sources: i32[P] rows to read.
         targets: i32[P] rows to write; an index beyond the cache is padding.
     """
-    start = row_index(group, others, sources)
-    end = (*row_index(group, cache, targets), slice(others[0][0].shape[-3]))
-    moved = jax.tree.map(
-        lambda leaf, other: leaf.at[end].set(other[start], mode="drop"), cache, others
-    )
-    return deal_cache(group, moved)
+    return _copied(group, others[0][0].shape[-1], others, sources, cache, targets)
+
+
+def _copied(
+    group: Group,
+    slots: int,
+    others: KVCache,
+    sources: jax.Array,
+    cache: KVCache,
+    targets: jax.Array,
+) -> KVCache:
+    """The cache with the first slots of some rows of others in rows of its own."""
+    starts = cache_index(group, others, sources, slots)
+    ends = cache_index(group, cache, targets, slots)
+
+    def copied(leaf: jax.Array, other: jax.Array, start: Any, end: Any) -> jax.Array:
+        return leaf.at[end].set(other[start], mode="drop")
+
+    return deal_cache(group, jax.tree.map(copied, cache, others, starts, ends))
 
 
 @functools.partial(jax.jit, static_argnames=("program",), donate_argnames=("caches", "rows"))

@@ -11,7 +11,13 @@ import jax
 import jax.numpy as jnp
 
 from moco_jax.kernels import low_rank
-from moco_jax.models.attention import attend, causal_mask, softcapped, write_slots
+from moco_jax.models.attention import (
+    attend,
+    causal_mask,
+    softcapped,
+    write_keys,
+    write_values,
+)
 from moco_jax.models.config import ACTIVATIONS, ModelConfig
 from moco_jax.models.families import FAMILIES, NORM_NAMES, tensor_table
 from moco_jax.models.partition import per_head
@@ -80,10 +86,11 @@ def unembed(config: ModelConfig, params: Params, hidden: jax.Array) -> jax.Array
 def init_cache(
     config: ModelConfig, batch: int, length: int, dtype: jnp.dtype = jnp.float32
 ) -> KVCache:
-    """An empty cache: for each layer a pair (keys, values), each [B, C, K, H]."""
-    shape = (batch, length, config.num_kv_heads, config.head_dim)
+    """An empty cache: for each layer keys [B, K, H, C] and values [B, K, C, H]."""
+    heads = batch, config.num_kv_heads
+    keys, values = (*heads, config.head_dim, length), (*heads, length, config.head_dim)
     return tuple(
-        (jnp.zeros(shape, dtype), jnp.zeros(shape, dtype)) for _ in range(config.num_layers)
+        (jnp.zeros(keys, dtype), jnp.zeros(values, dtype)) for _ in range(config.num_layers)
     )
 
 
@@ -140,7 +147,7 @@ class _Context:
         self.positions = positions
         keys = positions
         if cache is not None:
-            capacity = cache[0][0].shape[1]
+            capacity = cache[0][0].shape[3]
             keys = jnp.arange(capacity, dtype=positions.dtype)[None]
             self.slots = jnp.where(positions < 0, capacity, positions)
         lengths = positions.max(axis=1) + 1
@@ -194,23 +201,27 @@ class Attention(nn.Module):
         window = config.windows[self.layer]
         rope = config.rope if window is None else config.local_rope or config.rope
         query, key, value = self._project(x)
-        query = rotate(query, *context.query_rotary[rope])
+        query = rotate(query, *context.query_rotary[rope]).swapaxes(1, 2)
         # A switch of frequencies would leave stale keys behind, so models that may switch cache
         # their keys unrotated and turn them when they are read
         late = slots is not None and rope.switches
         if not late:
             key = rotate(key, *context.query_rotary[rope])
-        if slots is not None:
-            key = per_head(write_slots, slots[0], slots[0], context.slots, key)
-            value = per_head(write_slots, slots[1], slots[1], context.slots, value)
+        key, value = key.swapaxes(1, 2), value.swapaxes(1, 2)
+        if slots is None:
+            key = key.swapaxes(2, 3)
+        else:
+            key = per_head(write_keys, slots[0], context.slots, key)
+            value = per_head(write_values, slots[1], context.slots, value)
             slots = key, value
         if late:
-            key = rotate(key, *context.key_rotary[rope])
+            turned = rotate(jnp.moveaxis(key, 3, 1), *context.key_rotary[rope])
+            key = jnp.moveaxis(turned, 1, 3)
         attention = functools.partial(
             attend, scale=config.query_scale, softcap=config.attention_softcap
         )
-        out = per_head(attention, key, query, key, value, context.masks[window])
-        out = out.reshape(*x.shape[:2], -1)
+        out = per_head(attention, query, key, value, context.masks[window])
+        out = out.swapaxes(1, 2).reshape(*x.shape[:2], -1)
         return Linear(config.hidden_size, config.output_bias, name="o_proj")(out), slots
 
     def _project(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

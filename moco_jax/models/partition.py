@@ -35,22 +35,23 @@ def constrain(tree: PyTree, axes: Axes = (), stacked: bool = False) -> PyTree:
     return jax.tree.map(deal, tree) if sizes else tree
 
 
-def per_head(function: Callable[..., jax.Array], cache: jax.Array, *arrays: jax.Array) -> jax.Array:
+def per_head(function: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
     """`function(*arrays)`, computed on every device for its own rows and heads.
 
     Rows and heads have nothing to do with each other, but the compiler does not see it where heads
     are flattened or slots are written, and would gather whole caches.
 
     Args:
-        function: maps arrays to one of shape [B, ., ., H].
-        cache: [B, C, K, H], says which rows and heads can be dealt out.
-        arrays: [B, ., heads, H], or [B, ...] of fewer dimensions and without heads.
+        function: maps arrays to one of shape [B, heads, ., .].
+        arrays: [B, heads, ., .], or [B, ...] of fewer dimensions and without heads; the heads that
+            are fewest say whether they can be dealt out.
     """
     sizes = _sizes()
     if not sizes:
         return function(*arrays)
-    rows, _, heads, _ = fitted(CACHE, cache.shape, sizes)
-    with_heads, without = PartitionSpec(rows, None, heads), PartitionSpec(rows)
+    fewest = min((array.shape for array in arrays if array.ndim == 4), key=lambda shape: shape[1])
+    rows, heads, _, _ = fitted(CACHE, fewest, sizes)
+    with_heads, without = PartitionSpec(rows, heads), PartitionSpec(rows)
     return jax.shard_map(
         function,
         in_specs=tuple(with_heads if array.ndim == 4 else without for array in arrays),

@@ -21,8 +21,8 @@ Axes = tuple[str | tuple[str, ...] | None, ...]
 
 MODEL, DATA, TENSOR = AXES = ("model", "data", "tensor")
 ROWS = (MODEL, DATA)
-CACHE: Axes = (ROWS, None, TENSOR, None)
-"""Keys and values [B, C, K, H]."""
+CACHE: Axes = (ROWS, TENSOR, None, None)
+"""Keys [B, K, H, C] and values [B, K, C, H]."""
 
 # What a layer produces is cut: every device has some heads, inner dimensions or words
 _COLUMNS = "(q_proj|k_proj|v_proj|gate_proj|up_proj|lm_head)"

@@ -53,13 +53,13 @@ def test_greedy_text_is_one_devices(told, mesh):
 
 
 def test_every_device_holds_its_rows_and_heads(told):
-    assert told[TENSOR]["layout"][1] == [2, 64, 1, 8]
-    assert told[ALL]["layout"][1] == [2, 64, 1, 8]
+    assert told[TENSOR]["layout"][1] == [2, 1, 8, 64]
+    assert told[ALL]["layout"][1] == [2, 1, 8, 64]
 
 
 def test_members_of_a_population_are_on_different_devices(told):
     spec, shape = told[ALL]["stack layout"]
-    assert shape == [1, 2, 64, 1, 8]
+    assert shape == [1, 2, 1, 8, 64]
     assert spec.startswith("P('model', 'data'")
 
 
@@ -67,7 +67,7 @@ def test_members_that_write_together_are_on_different_devices(told):
     assert told[ALL]["choir held"] == [
         [device, *[[0, 2], [2, 4]][device // 4]] for device in range(8)
     ]
-    assert told[ALL]["choir layout"][1] == [2, 4, 64, 1, 8]
+    assert told[ALL]["choir layout"][1] == [2, 4, 1, 8, 64]
 
 
 def test_a_step_of_members_together_moves_no_weights_and_copies_no_cache(told):
