@@ -6,6 +6,7 @@ weights of another type once, in front of the decode loop: they save no memory t
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 
@@ -30,11 +31,13 @@ class Hardware:
         platform: `jax.default_backend()`.
         tensor: devices that share the inside of each member.
         rows: devices that share the rows of text.
+        members: shares of devices that members who write together are dealt out to.
     """
 
     platform: str = CPU
     tensor: int = 1
     rows: int = 1
+    members: int = 1
 
     def computes_in(self, weights: str) -> str:
         """The type of activations and caches over weights of a type."""
@@ -112,6 +115,14 @@ def weight_bytes(config: ModelConfig, dtype: str, hardware: Hardware | None = No
         else:
             total += size * other
     return total // hardware.tensor
+
+
+def stacked_bytes(configs: Sequence[ModelConfig], dtype: str, hardware: Hardware) -> int:
+    """Bytes of the second copy, on each device, of members that compute on devices of their own."""
+    apart = hardware.members
+    if apart == 1 or len(configs) == 1 or len(configs) % apart or len(set(configs)) > 1:
+        return 0
+    return len(configs) // apart * weight_bytes(configs[0], dtype, hardware)
 
 
 def turned_bytes(config: ModelConfig, dtype: str, rows: int, hardware: Hardware) -> int:

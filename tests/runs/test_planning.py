@@ -185,6 +185,16 @@ def test_adapters_of_an_int8_base_are_planned():
     assert found.most.requests == 2 * len(TASK.test)
 
 
+def test_members_that_compute_on_devices_of_their_own_are_held_twice():
+    together = planned("logit_logit_fusion").demands
+    apart, uneven = (
+        setting_of(POOL, hardware=Hardware(rows=count, members=count)) for count in (3, 2)
+    )
+    copied = planning.peak_memory(apart, together, 8).weights - apart.weights
+    assert copied == apart.weights // 3
+    assert planning.peak_memory(uneven, together, 8).weights == uneven.weights
+
+
 def test_memory_grows_with_the_width_and_shrinks_with_offloading():
     setting = setting_of(POOL)
     found = planned("text_majority_vote")

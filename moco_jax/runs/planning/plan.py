@@ -204,7 +204,7 @@ def peak_memory(
     own: dict[str, int] = {}
     most = Memory()
     for demand, load in loads:
-        made = 0
+        made = memory.stacked_bytes(demand.configs, setting.dtype, setting.hardware)
         for identity, config in zip(demand.speakers, demand.configs, strict=True):
             weights = memory.weight_bytes(config, setting.dtype, setting.hardware) * load.sets
             turned = memory.turned_bytes(config, setting.dtype, load.rows, setting.hardware)

@@ -71,8 +71,9 @@ def settle(
 def hardware_of(config: RunConfig) -> Hardware:
     """The devices that a config asks for."""
     sizes = Placement.of(config.mesh).sizes
-    rows = sizes.get(MODEL, 1) * sizes.get(DATA, 1)
-    return Hardware(jax.default_backend(), sizes.get(TENSOR, 1), rows)
+    members = sizes.get(MODEL, 1)
+    rows = members * sizes.get(DATA, 1)
+    return Hardware(jax.default_backend(), sizes.get(TENSOR, 1), rows, members)
 
 
 def room_for_rows(setting: Setting, demands: Sequence[Demand], width: int) -> int:
