@@ -139,7 +139,9 @@ class RunConfig:
                     "it belongs to the run: keep one"
                 )
         start = cls(**{name: words.typed(cls, name, value) for name, value in record.items()})
-        return start.with_settings({**sampling, **settings})
+        drawn = {name: words.typed(Sampling, name, value) for name, value in sampling.items()}
+        start = dataclasses.replace(start, sampling=dataclasses.replace(start.sampling, **drawn))
+        return start.with_settings(settings)
 
     def with_settings(self, settings: Mapping[str, Any]) -> "RunConfig":
         """Changes settings by their flat names, as `--set name=value` and the reference do.
@@ -151,7 +153,9 @@ class RunConfig:
         sampling: dict[str, Any] = {}
         rest = dict(self.hyperparameters)
         for name, value in settings.items():
-            if name in words.NO_EFFECT:
+            if name in words.OF_METHOD.get(self.method, ()):
+                rest[name] = words.frozen(value)
+            elif name in words.NO_EFFECT:
                 words.report_no_effect(name, value)
             elif name in words.RUN:
                 changes[name] = words.typed(RunConfig, name, value)

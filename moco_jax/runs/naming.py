@@ -36,7 +36,7 @@ def make_method(method: AnyMethod, hyperparameters: Mapping[str, Any]) -> Method
         kind = methods.resolve(method) if isinstance(method, str) else method
         _check_known(kind, hyperparameters)
         made = methods.make_method(kind, hyperparameters)
-    claimed = sorted(_fields(kind) & words.REFUSED)
+    claimed = sorted(_fields(kind) & words.REFUSED - words.OF_METHOD.get(kind.name, frozenset()))
     if claimed:
         raise ValueError(
             f"{kind.name} has a hyperparameter {claimed[0]!r}, a name that belongs to the run; "
@@ -61,7 +61,8 @@ def _check_known(kind: type[Method], hyperparameters: Mapping[str, Any]) -> None
 def recorded(method: AnyMethod, hyperparameters: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """How a config file holds hyperparameters: those given, or all of a method made already."""
     given = all_hyperparameters(method) if isinstance(method, Method) else hyperparameters
-    own = {name: value for name, value in given.items() if name not in words.RESERVED}
+    reserved = words.RESERVED - words.OF_METHOD.get(spec_of(method), frozenset())
+    own = {name: value for name, value in given.items() if name not in reserved}
     return tuple(sorted((name, words.frozen(value)) for name, value in own.items()))
 
 

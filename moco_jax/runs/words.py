@@ -72,6 +72,10 @@ NO_EFFECT: dict[str, str] = {
 OF_METHODS_TOO = frozenset({"task"})
 """Names that mean the run's own at the top of a config, and a method's among hyperparameters."""
 
+OF_METHOD: dict[str, frozenset[str]] = {"text_llm_blender": frozenset({"top_k"})}
+"""Names of sampling that are a method's own: among the settings of a run by that method they mean
+its hyperparameter; only `sampling` in a config or in Python means the other."""
+
 RESERVED = SAMPLING | RUN | NO_EFFECT.keys() | OUR_NAMES.keys() | {"do_sample"}
 """Names that a config never hands to a method."""
 

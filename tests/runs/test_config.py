@@ -5,6 +5,7 @@ import json
 import pytest
 
 from moco_jax.decoding.types import Sampling
+from moco_jax.runs import naming
 from moco_jax.runs.config import RunConfig
 
 REFERENCE = {
@@ -46,7 +47,7 @@ def test_a_file_of_the_reference_is_read_unchanged(tmp_path, caplog):
         ratio=0.5,
         batch_size=8,
         sampling=Sampling(max_new_tokens=256, temperature=0.5, top_p=1.0),
-        hyperparameters=(("fast_merge_flag", 1), ("round", 2)),
+        hyperparameters=(("round", 2),),
     )
     assert "load_in_8bit=True has no effect here" in caplog.text
 
@@ -104,6 +105,18 @@ def test_flat_settings_go_where_they_belong():
     assert config.sampling.stop == ("x",)
     assert config.hyperparameters == (("k", 2),)
     assert config.with_settings({"k": 3}).hyperparameters == (("k", 3),)
+
+
+def test_top_k_of_the_blender_is_not_that_of_sampling():
+    record = {"method": "text_llm_blender", "task": "t", "models": ["a", "b"]}
+    settings = {"hyperparameters": {"top_k": 2}, "sampling": {"top_k": 40}}
+    config = RunConfig.from_record({**record, **settings})
+    assert (config.hyperparameters, config.sampling.top_k) == ((("top_k", 2),), 40)
+    assert RunConfig.from_record(config.to_record()) == config
+    made = naming.make_method(config.method, dict(config.hyperparameters))
+    assert (made.top_k, naming.recorded(made, {})[-3]) == (2, ("top_k", 2))
+    other = RunConfig.from_record({**record, "method": "m", "hyperparameters": {"top_k": 2}})
+    assert (other.hyperparameters, other.sampling.top_k) == ((), 2)
 
 
 def test_do_sample_false_is_greedy():
