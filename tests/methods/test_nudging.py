@@ -1,56 +1,21 @@
 """Nudging against a slow state machine that reads everything anew for every token."""
 
-import functools
-
-import jax
-import jax.numpy as jnp
-import numpy as np
 import pytest
+from wordy import predict, wordy_pool
 
 from moco_jax import testing
 from moco_jax.decoding.engine import Engine
-from moco_jax.decoding.types import Request, Sampling
+from moco_jax.decoding.types import Request, Response, Sampling
 from moco_jax.methods.api import nudge_turns
 from moco_jax.methods.api.nudging import Nudging
-from moco_jax.models.decoder import forward, unembed
-from moco_jax.pool import Member, Pool
+from moco_jax.pool import Pool
 from moco_jax.system import Context
 
 TOKENS = 24
 TASK = testing.dummy_task("multiple_choice", 4)
 PROMPTS = [item.prompt for item in TASK.dev.items]
 
-
-def wordy(member, seed):
-    """A member that says many spaces and whole characters, ends late, and is seldom sure."""
-    head = member.params["lm_head"]["kernel"]
-    words = member.tokenizer
-    say = jnp.array(words.convert_tokens_to_ids(["Ġ", "Ċ", "a", "b"]))
-    noise = jax.random.normal(jax.random.key(seed), (head.shape[0], 4))
-    head = head.at[:, say].add(2 * noise)
-    head = head.at[:, words.eos_token_id].mul(0.3)
-    parts = [token for token in range(len(words)) if words.decode([token]) == "\ufffd"]
-    head = head.at[:, jnp.array(parts)].set(0)
-    params = {**member.params, "lm_head": {"kernel": head}}
-    return Member(member.info, params, f"{member.identity} {seed}")
-
-
-POOL = Pool([wordy(member, number) for number, member in enumerate(testing.dummy_pool(3).members)])
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def chances(config, params, tokens, length):
-    places = jnp.arange(len(tokens))
-    places = jnp.where(places < length, places, -1)
-    hidden, _ = forward(config, params, tokens[None], places[None])
-    return jax.nn.softmax(unembed(config, params, hidden[0, length - 1]))
-
-
-def predict(member, tokens):
-    """Softmax of the next token, in a full forward pass without a cache."""
-    padded = np.zeros(512, np.int32)
-    padded[: len(tokens)] = tokens
-    return np.asarray(chances(member.config, member.params, padded, len(tokens)))
+POOL = wordy_pool(3)
 
 
 def slow(base, nudger, prompt, gamma, base_end="stop", agreement=False):
@@ -109,3 +74,114 @@ def test_taking_turns_writes_the_same_text(settings):
         assert (one.text, one.finish) == (other.text, other.finish)
         assert [t.speaker for t in one.transcript] == [t.speaker for t in other.transcript]
         assert one.notes == other.notes
+
+
+def test_gamma_says_who_is_heard():
+    asks = [(Request.user(PROMPTS[0]), gamma) for gamma in (0.0, 2.0)]
+    base, nudger = system().write(asks, context())
+    assert base.speakers[0] == 1
+    assert dict(base.notes)["nudges"] == 1
+    assert set(nudger.speakers) == {1}
+    assert dict(nudger.notes) == {"nudge_ratio": 1.0, "nudges": 1}
+    (alone,) = context().ask([(1, Request.user(PROMPTS[0]))])
+    assert nudger.text == alone.text
+
+
+def test_draws_follow_the_run():
+    asks = [(Request.user(prompt), 0.4) for prompt in PROMPTS]
+    first, again = (system().write(asks, context(temperature=1.5)) for _ in range(2))
+    assert first == again
+    other = system().write(asks, context(temperature=1.5, seed=1))
+    assert [r.tokens for r in first] != [r.tokens for r in other]
+
+
+def test_a_search_keeps_the_best_gamma_and_nudger():
+    right = {item.id: "ABC"[index % 3] for index, item in enumerate(TASK.dev.items)}
+
+    class Engine(testing.ScriptedEngine):
+        def join(self, members, requests, sampling, combine, theta=()):
+            self.gammas = theta
+            said = super().join(members, requests, sampling, combine, theta)
+            good = members[1].name == "dummy:2"
+            pairs = zip(said, requests, theta, strict=True)
+            return [
+                r.replace(text=right[request.item] if good and abs(gamma - 0.3) < 1e-6 else "no")
+                for r, request, gamma in pairs
+            ]
+
+    engine = Engine(lambda *_: "")
+    bench = testing.workbench(POOL, TASK.dev, engine=engine)
+    found = Nudging(search_gamma=True, search_nudging=True).fit(bench)
+    assert (found.base, found.nudger, found.gamma, found.dev_score) == (0, 2, 0.3, 1.0)
+    # All values of gamma stand in one call per nudger
+    assert engine.calls == [4 * len(TASK.dev)] * 2
+    # Ties go to what was configured
+    found = Nudging(search_gamma=True, gamma=0.4).fit(bench)
+    assert (found.nudger, found.gamma, found.dev_score) == (1, 0.4, 0.0)
+
+
+def halts(text):
+    """A draft that its policy stopped."""
+    return Response(text=text, finish="length")
+
+
+def ends(text):
+    """A draft that ends with an end token."""
+    return Response(text=text, finish="stop")
+
+
+def test_members_of_two_vocabularies_take_turns():
+    script = [
+        ("other", "", halts("Let ")),
+        # The base is unsure at once: the nudger goes on with the word it has begun
+        ("dummy:0", "", halts("x")),
+        ("other", " ", halts("us ")),
+        ("dummy:0", "us", halts(" add 2 and?")),
+        ("other", "add 2 and", halts(" 3. ")),
+        ("dummy:0", "3.", ends(" It is 5")),
+    ]
+    said = iter(script)
+
+    def answer(name, request):
+        member, end, reply = next(said)
+        assert name == member
+        assert request.prefix.endswith(end)
+        return reply
+
+    other = testing.dummy_member("other", 7, tokenizer=testing.dummy_tokenizer(backwards=True))
+    bench = testing.workbench(
+        Pool([POOL[0], other]),
+        TASK.dev,
+        engine=testing.ScriptedEngine(answer),
+        sampling=Sampling(max_new_tokens=100),
+    )
+    (response,) = Nudging().fit(bench).respond(TASK.test.items[:1], bench)
+    assert response.text == "Let us add 2 and 3. It is 5"
+    assert response.finish == "stop"
+    assert [(turn.speaker, turn.text) for turn in response.transcript[1:]] == [
+        ("other", "Let us"),
+        ("dummy:0", " add 2 and"),
+        ("other", " 3."),
+        ("dummy:0", " It is 5"),
+    ]
+    assert dict(response.notes) == {
+        "gamma": 0.4,
+        "nudger": "other",
+        "nudge_ratio": 9 / 27,
+        "nudges": 2,
+    }
+    assert next(said, None) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"base_model_id": 1}, "nudging_model_id is 1, which is the base"),
+        ({"nudging_model_id": 5}, "nudging_model_id is 5; it must be at most 2"),
+        ({"gamma_grid": ()}, "gamma_grid is"),
+        ({"gamma": -1.0}, "gamma is -1.0"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(settings, reason):
+    with pytest.raises(ValueError, match=reason):
+        system(**settings)

@@ -203,9 +203,11 @@ def _whole(draft: Draft) -> Draft:
 
     Behind bytes that are no character that token stays: without it they would be taken back too.
     """
+    if draft.finish != "halt":
+        return draft
     count = len(draft.tokens) - 1
     before = draft.first(count)
-    return before if draft.finish == "halt" and len(before.tokens) == count else draft
+    return before if len(before.tokens) == count else draft
 
 
 def _starts(draft: Draft) -> list[int]:
