@@ -96,7 +96,7 @@ def _follow(
                 fed = np.concatenate([prompt[-1:], text])
                 sources[row], tokens[row, : len(fed)] = slot, fed
                 positions[row, : len(fed)] = np.arange(len(prompt) - 1, len(prompt) + len(text))
-            room = length_bucket(leaf.shape[-3] + size)
+            room = length_bucket(leaf.shape[-1] + size)
             copies = new_cache(group, PREFILL_ROWS, room, leaf.dtype)
             copies = loop.move_rows(group, cache, copies, sources, np.arange(PREFILL_ROWS))
             found = np.asarray(loop.token_logprobs(group, weights, tokens, positions, copies))
