@@ -5,6 +5,7 @@ from setuptools import find_packages, setup
 REQUIRES = [
     "absl-py>=2.1",
     "datasets>=3.0",
+    "evosax>=0.3.2",
     "flax>=0.12",
     "grain>=0.2.12",
     "huggingface_hub>=0.30",
@@ -24,8 +25,7 @@ EXTRAS = {
     "chem": ["rdkit>=2025.3"],
     "language": ["py3langid>=0.3"],
     "math": ["math-verify>=0.8"],
-    "search": ["evosax>=0.3.2"],
-    "test": ["evosax>=0.3.2", "hypothesis>=6.100", "pytest>=8.0"],
+    "test": ["hypothesis>=6.100", "pytest>=8.0"],
     "lint": ["import-linter>=2.0", "mypy>=1.15", "ruff>=0.12"],
     "parity": ["mergekit>=0.1.5", "peft>=0.17", "torch==2.13.0"],
 }

@@ -1,7 +1,5 @@
 """Black-box searches find known optima, are reproducible, and stay where they may be."""
 
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,7 +24,6 @@ def swarm(worth, rounds, particles=32, bound=np.inf, **settings):
 
 
 def evolution(worth, rounds, population=8, **settings):
-    pytest.importorskip("evosax")
     return by_evolution(worth, [0.0] * 3, 0.5, population, rounds, KEY, **settings)
 
 
@@ -87,12 +84,5 @@ def test_the_first_of_equals_wins_and_patience_ends_a_search():
 
 
 def test_a_single_number_can_be_searched():
-    pytest.importorskip("evosax")
     found = by_evolution(lambda p: (-((p[:, 0] - 0.3) ** 2)).tolist(), [0.0], 0.5, 4, 30, KEY)
     assert found.point[0] == pytest.approx(0.3, abs=0.05)
-
-
-def test_without_evosax_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "evosax.algorithms", None)
-    with pytest.raises(ImportError, match=r"moco_jax\[search\]"):
-        by_evolution(hill, [0.0] * 3, 0.5, 4, 1, KEY)

@@ -59,8 +59,8 @@ class DareTies(RuleMerge):
         normalize: divide by the weights that stayed and agree (the disjoint mean); meant for
             rescale="none", trim="ties" or trim="none".
         lambda_: scales the merged task vector.
-        search: by particle swarm ("pso"), or by evolution ("cma_es"; needs the extra `search`),
-            which reads population, max_iterations and patience alone.
+        search: by particle swarm ("pso"), or by evolution ("cma_es", arXiv 1604.00772), which reads
+            population, max_iterations and patience alone.
         population: particles of the search, the uniform average among them.
         max_iterations: rounds of the search, at most.
         inertia: see `trees.pso.SwarmSettings`, also for all that follow.

@@ -27,8 +27,8 @@ class LoraHub(Method):
     (with objective="loss" that many scored texts), all candidates of a round at once.
 
     Departures: prompts have their chat template; the adapters' scales are folded in before they are
-    combined, and differing ranks are filled up with zeros; the reference's nevergrad is a particle
-    swarm or CMA-ES here, with candidates tried in rounds; test answers are drawn as the run says;
+    combined, and differing ranks are filled up with zeros; the reference's nevergrad is CMA-ES or a
+    particle swarm here, with candidates tried in rounds; test answers are drawn as the run says;
     `seed` is the run's. The paper minimises the loss on the examples' gold answers, the reference
     their score. The score stands here too: a gold is the short answer alone, without the words that
     lead to it, and some tasks have none.
@@ -41,7 +41,8 @@ class LoraHub(Method):
         objective: "score" of the greedy answers, or "loss": the mean negative log-probability per
             token of the first gold answer, as the whole reply.
         space: "factors" adds up A and B each for itself, as the paper does; "delta" their products.
-        optimizer: particle swarm ("pso"), or evolution ("cma_es"; needs the extra `search`).
+        optimizer: evolution ("cma_es", arXiv 1604.00772), or particle swarm ("pso"), which comes
+            less far with so few candidates.
         population: candidates of a round; the first of all is the base alone.
     """
 
@@ -54,7 +55,7 @@ class LoraHub(Method):
     regular_coef: float = 0.05
     objective: Literal["score", "loss"] = "score"
     space: Literal["factors", "delta"] = "factors"
-    optimizer: Literal["pso", "cma_es"] = "pso"
+    optimizer: Literal["pso", "cma_es"] = "cma_es"
     population: int = 5
 
     def __post_init__(self) -> None:

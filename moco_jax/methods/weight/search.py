@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -85,12 +84,12 @@ def by_evolution(
         key: of the whole search.
         bound: candidates stay between it and its negative.
         patience: rounds without a better best after which the search is over.
-
-    Raises:
-        ImportError: evosax is not installed.
     """
+    # Takes a second to import, which only this search should cost
+    from evosax.algorithms import CMA_ES
+
     mean = jnp.array(start, jnp.float32)
-    strategy = evolution(population, mean)
+    strategy = CMA_ES(population_size=population, solution=mean)
     params = strategy.default_params.replace(std_init=jnp.float32(spread))
     state = strategy.init(jax.random.fold_in(key, 0), mean, params)
     best = _Best()
@@ -106,22 +105,6 @@ def by_evolution(
         if patience is not None and best.stale >= patience:
             break
     return best.found()
-
-
-def evolution(population: int, mean: jax.Array) -> Any:
-    """The strategy of `by_evolution`.
-
-    Raises:
-        ImportError: evosax is not installed.
-    """
-    try:
-        from evosax.algorithms import CMA_ES
-    except ImportError as error:
-        raise ImportError(
-            'searching with "cma_es" needs the package evosax; install it with '
-            'pip install "moco_jax[search]", or search with "pso"'
-        ) from error
-    return CMA_ES(population_size=population, solution=mean)
 
 
 class _Best:
