@@ -107,7 +107,7 @@ CASES = {
     "weight_layerwise": [{}],
     "weight_lorahub": [
         {"max_inference_step": 4, "population": 2, "lorahub_dev_samples": 3},
-        {"objective": "loss", "optimizer": "cma_es", "space": "delta", "max_inference_step": 5},
+        {"objective": "loss", "optimizer": "pso", "space": "delta", "max_inference_step": 5},
     ],
     "weight_model_stock": [BASED],
     "weight_model_swarms": [
