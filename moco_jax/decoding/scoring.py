@@ -8,14 +8,11 @@ import numpy as np
 from moco_jax.decoding import loop
 from moco_jax.decoding.buckets import PREFILL_BLOCK, PREFILL_ROWS, length_bucket, power_bucket
 from moco_jax.decoding.groups import Group, Weights, new_cache
-from moco_jax.decoding.keys import digest
+from moco_jax.decoding.keys import ENGINE_VERSION, digest
 from moco_jax.decoding.types import Usage
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.cost import generation_flops
 from moco_jax.models.decoder import KVCache
-
-SCORING_VERSION = 2
-"""Raise it when the same text may come out with other log-probabilities."""
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -44,7 +41,7 @@ def score_rows(
         for first in range(0, len(found), PREFILL_ROWS):
             part = found[first : first + PREFILL_ROWS]
             cache = _read(group, weights, [rows[indices[0]][0] for indices in part], size)
-            yield from _follow(group, weights, rows, part, cache)
+            yield from _follow(group, weights, rows, part, cache, size)
 
 
 def _read(group: Group, weights: Weights, prompts: Sequence[np.ndarray], size: int) -> KVCache:
@@ -70,6 +67,7 @@ def _follow(
     rows: Sequence[Pair],
     prompts: Sequence[Sequence[int]],
     cache: KVCache,
+    read: int,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Scores the continuations of the prompts in a cache.
 
@@ -79,8 +77,9 @@ def _follow(
         rows: all prompts and continuations.
         prompts: per row of the cache, the indices in `rows` of what follows it.
         cache: from `_read`.
+        read: its slots.
     """
-    leaf = cache[0][0]
+    dtype = jax.tree.leaves(cache)[0].dtype
     sizes: dict[int, list[tuple[int, int]]] = {}
     for slot, indices in enumerate(prompts):
         for index in indices:
@@ -96,8 +95,7 @@ def _follow(
                 fed = np.concatenate([prompt[-1:], text])
                 sources[row], tokens[row, : len(fed)] = slot, fed
                 positions[row, : len(fed)] = np.arange(len(prompt) - 1, len(prompt) + len(text))
-            room = length_bucket(leaf.shape[-1] + size)
-            copies = new_cache(group, PREFILL_ROWS, room, leaf.dtype)
+            copies = new_cache(group, PREFILL_ROWS, length_bucket(read + size), dtype)
             copies = loop.move_rows(group, cache, copies, sources, np.arange(PREFILL_ROWS))
             found = np.asarray(loop.token_logprobs(group, weights, tokens, positions, copies))
             for row, (_, index) in enumerate(part):
@@ -106,7 +104,7 @@ def _follow(
 
 def score_key(place: Sequence[str], prompt: np.ndarray, continuation: np.ndarray) -> str:
     """The store's key of a score; `place` is from `call.place_of`."""
-    return digest("score", SCORING_VERSION, *place, prompt, continuation)
+    return digest("score", ENGINE_VERSION, *place, prompt, continuation)
 
 
 def score_usage(config: ModelConfig, prompt: int, count: int, read: bool = False) -> Usage:
