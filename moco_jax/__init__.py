@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from moco_jax.decoding.combine import Choice as Choice
     from moco_jax.decoding.combine import Combine as Combine
     from moco_jax.decoding.engine import Engine as Engine
+    from moco_jax.decoding.floor import Draft as Draft
+    from moco_jax.decoding.floor import Floor as Floor
+    from moco_jax.decoding.floor import Protocol as Protocol
     from moco_jax.decoding.session import Session as Session
     from moco_jax.decoding.types import Message as Message
     from moco_jax.decoding.types import Request as Request
@@ -48,6 +51,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "moco_jax.decoding.combine": ("Choice", "Combine"),
     "moco_jax.decoding.engine": ("Engine",),
+    "moco_jax.decoding.floor": ("Draft", "Floor", "Protocol"),
     "moco_jax.decoding.session": ("Session",),
     "moco_jax.decoding.types": ("Message", "Request", "Response", "Sampling", "Turn"),
     "moco_jax.method": ("Method", "Needs", "NeedsError", "Workbench"),

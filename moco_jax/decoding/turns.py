@@ -23,6 +23,7 @@ from moco_jax.decoding.keys import digest
 from moco_jax.decoding.loop import LENGTH
 from moco_jax.decoding.pieces import pieces
 from moco_jax.decoding.render import Prompt, Speaker
+from moco_jax.decoding.scoring import score_usage
 from moco_jax.decoding.session import Session
 from moco_jax.decoding.types import Request, Response, Sampling, Turn, Usage
 from moco_jax.models.cost import generation_flops
@@ -208,8 +209,7 @@ class SessionFloor(Floor):
                 found[row].append(tuple(scores[row].tolist()))
         for row, text, fit in zip(rows, texts, fits, strict=True):
             for part in parts if fit else ():
-                before, after = len(text), len(text) + len(part)
-                self._spend(who, row, Usage(len(part), 0, 1, self._flops(who, before, after)))
+                self._spend(who, row, score_usage(speaker.config, len(text), len(part), read=True))
         return [found.get(row) for row in rows]
 
     def record(self, row: int) -> Record:

@@ -18,7 +18,7 @@ def texts() -> list[np.ndarray]:
 
 
 def greedy(texts, count=6):
-    return [s.tokens.tolist() for s in Session(MEMBER, texts, 128).generate(count, GREEDY)]
+    return [s.tokens.tolist() for s in Session(MEMBER, texts, 256).generate(count, GREEDY)]
 
 
 def test_turns_equal_one_text(texts):
@@ -90,3 +90,37 @@ def test_room_is_checked_before_anything_changes(texts):
         session.rewind([9, 1, 1])
     with pytest.raises(ValueError, match="exceeds the 1024"):
         Session(MEMBER, texts, 2048)
+
+
+def test_a_row_does_not_depend_on_when_others_act(texts):
+    together = Session(MEMBER, texts, 128, longest=8).generate(6, GREEDY)
+    session = Session(MEMBER, texts, 128, longest=8)
+    first = session.generate([0, 6, 0], GREEDY)
+    last = session.generate([6, 0, 6], GREEDY)
+    for row, whole in enumerate(together):
+        part = (first if row == 1 else last)[row]
+        assert part.tokens.tolist() == whole.tokens.tolist()
+        assert part.logprobs.tobytes() == whole.logprobs.tobytes()
+    assert len(first[0].tokens) == 0
+
+
+def test_rows_may_be_written_anew(texts):
+    session = Session(MEMBER, texts, 128)
+    session.generate(3, GREEDY)
+    other = np.concatenate([texts[1][:10], [40, 41]])
+    assert session.rewrite(1, other) == 2
+    assert session.generate([0, 6, 0], GREEDY)[1].tokens.tolist() == greedy([other] * 3)[0]
+    assert session.rewrite(0, [9]) == 1
+    with pytest.raises(ValueError, match="row 0 cannot hold 129 tokens"):
+        session.rewrite(0, [1] * 129)
+
+
+def test_rows_that_outgrow_their_cache_go_on_in_a_larger_one(texts):
+    session = Session(MEMBER, texts, 600)
+    extra = np.random.default_rng(1).integers(4, 200, 120).astype(np.int32)
+    session.generate(2, GREEDY)
+    session.append([[], extra, []])
+    before = session.texts[1]
+    assert session.generate([0, 6, 0], GREEDY)[1].tokens.tolist() == greedy([before] * 3)[0]
+    (score,) = session.fork([1]).score([[5, 6]])
+    np.testing.assert_allclose(score, Session(MEMBER, [session.texts[1]], 600).score([[5, 6]])[0])
