@@ -214,6 +214,7 @@ CONCLUDE = "\nFinal answer:"
 """Written before the last part of an answer."""
 
 
+FINISH = "FINISH"
 FINAL = "FINAL:"
 NO_ACTION = "(chose no action)"
 
@@ -222,7 +223,7 @@ ACTIONS = {
     "WORK": ("do the next step", "Do the next step. Do no more than that."),
     "CHECK": ("see whether entries are right", "Check the entries: say by number which are right."),
     "MEND": ("correct an entry", "Say by number which entry is wrong and why, and correct it."),
-    "FINISH": ("give the final answer", f"Write {FINAL} and then the answer to the question."),
+    FINISH: ("give the final answer", f"Write {FINAL} and then the answer to the question."),
 }
 """What can be done on a board (arXiv 2507.01701): a word to choose it, its meaning, its task."""
 
@@ -236,7 +237,7 @@ def choose_action() -> str:
 def act(action: str, kind: str) -> str:
     """Asks to carry out an action; to finish needs the format of the kind of task."""
     task = ACTIONS[action][1]
-    return remind(task, kind) if action == "FINISH" else task
+    return remind(task, kind) if action == FINISH else task
 
 
 def board_entry(number: int, iteration: int, action: str, text: str) -> str:

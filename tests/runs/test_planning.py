@@ -123,6 +123,24 @@ def test_a_cascade_is_bounded_from_both_sides():
     assert (found.fewest.requests, found.most.requests) == (test, 3 * test)
 
 
+def test_boards_and_pairs_are_bounded_from_both_sides():
+    test, spoken = len(TASK.test), Sampling(max_new_tokens=24, temperature=0.7)
+    setting = setting_of(POOL)
+    settings = {"ranker_model_name": POOL[0].name, "fuser_model_name": POOL[0].name}
+    found = {
+        name: planning.Planner(setting).plan(
+            dataclasses.replace(config_of(name), sampling=spoken), make_method(name, own), TASK
+        )
+        for name, own in (("text_llm_blender", settings), ("text_bbmas", {}))
+    }
+    # All answer alike, or every two answers are weighed in both orders by two labels
+    bounds = found["text_llm_blender"]
+    assert (bounds.fewest.requests, bounds.most.requests) == (4 * test, (4 + 6 * 2) * test)
+    # Somebody finishes at once, or nobody's choice can ever be read
+    bounds = found["text_bbmas"]
+    assert (bounds.fewest.requests, bounds.most.requests) == (2 * test, (3 * 10 + 1) * test)
+
+
 def test_runs_that_share_dev_passes_are_planned_together():
     planner = planning.Planner(setting_of(POOL))
     first, second = (

@@ -13,7 +13,6 @@ from moco_jax.methods.votes import chance, leaders, tally
 from moco_jax.tasks import Item
 
 SELECT, VOTE = "select", "vote"
-FINISH = "FINISH"
 INVALID = "INVALID"
 
 
@@ -88,10 +87,10 @@ class Board:
             acting = self.next_agents(iteration)
             actions = yield from self._select(acting)
             written = yield from self._write(iteration, actions)
-            finished = [entry for entry in written if entry.action == FINISH]
+            finished = [entry for entry in written if entry.action == prompts.FINISH]
             if len(finished) >= self.rules.finishing:
                 return (yield from self._conclude(finished, exhausted=False))
-        forced = dict.fromkeys(acting, FINISH)
+        forced = dict.fromkeys(acting, prompts.FINISH)
         written = yield from self._write(self.rules.iterations + 1, forced)
         return (yield from self._conclude(written, exhausted=True))
 

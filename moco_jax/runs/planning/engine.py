@@ -16,7 +16,7 @@ from moco_jax.decoding.render import Prompt, Speaker
 from moco_jax.decoding.schedule import Job, slots_of
 from moco_jax.decoding.scoring import score_key, score_usages
 from moco_jax.decoding.types import Response
-from moco_jax.methods.prompts import UNCONFIDENT
+from moco_jax.methods.prompts import FINISH, UNCONFIDENT
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.cost import flops_per_token, generation_flops
 from moco_jax.models.memory import Hardware, Load, cache_bytes, weight_bytes
@@ -32,7 +32,8 @@ class Scenario:
 
     Attributes:
         name: for the reader.
-        doubtful: members are less sure of test items than of dev items, and say so.
+        doubtful: members are less sure of test items than of dev items, and say so; all say it in
+            other words, and nobody finishes of his own accord.
         rising: every score on dev is better than all before it.
     """
 
@@ -42,7 +43,11 @@ class Scenario:
 
 
 SURE = Scenario("all answers are equally sure and no dev score changes", False, False)
-DOUBTFUL = Scenario("all are less sure on test than on dev and dev scores keep rising", True, True)
+DOUBTFUL = Scenario(
+    "all are less sure on test than on dev, say so in other words, and dev scores keep rising",
+    True,
+    True,
+)
 SCENARIOS = (SURE, DOUBTFUL)
 
 
@@ -121,6 +126,7 @@ class PlanningEngine(Engine):
         self._expected = expected_tokens
         self._dev = dev
         self._prompts: dict[int, Prompt] = {}
+        self._voices: dict[str, int] = {}
 
     def _answer(self, call: Call) -> list[Response]:
         """Notes what a call wants, whether or not its answers are known."""
@@ -146,7 +152,7 @@ class PlanningEngine(Engine):
         for key, place, length in zip(missing, asked, lengths, strict=True):
             new = call.requests[place].item not in self._dev
             record = {
-                "text": made_up(tokenizer, length, self._scenario.doubtful),
+                "text": made_up(tokenizer, length, self._start(call.names[place])),
                 "reasoning": "",
                 "finish": "length" if length == plan[place].prompt.budget else "stop",
                 "tokens": [0] * length,
@@ -155,6 +161,12 @@ class PlanningEngine(Engine):
             }
             self.store.put(key, record)
             yield key, record
+
+    def _start(self, name: str) -> str:
+        """What a member begins with: what ends the work of all, or doubts of its own."""
+        if not self._scenario.doubtful:
+            return f"{FINISH} "
+        return f"{UNCONFIDENT} " + "so " * self._voices.setdefault(name, len(self._voices))
 
     def _charge(
         self,
@@ -220,9 +232,8 @@ def _demand(call: Call, prompts: Mapping[int, Prompt]) -> Demand:
 
 
 @functools.lru_cache(maxsize=1024)
-def made_up(tokenizer: Any, count: int, doubtful: bool) -> str:
+def made_up(tokenizer: Any, count: int, start: str) -> str:
     """A text of about `count` tokens from which no answer can be read."""
-    start = f"{UNCONFIDENT} " if doubtful else ""
     tokens = tokenizer.encode(start + FILLER * count, add_special_tokens=False)[:count]
     return tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
