@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from moco_jax.decoding.keys import digest
+from moco_jax.method import NeedsError
 from moco_jax.methods.weight.merged import Merged
 from moco_jax.methods.weight.merged_adapter import MergedAdapter, bank_adapter
 from moco_jax.models import lora
@@ -100,6 +101,34 @@ class Stock:
         identities = [member.identity for member in self.members]
         kind = "weights" if self.bank is None else space
         return digest("mixture", kind, identities, [float(weight) for weight in row])
+
+
+def combined_adapters(
+    method: str, members: Sequence[Member], weights: Sequence[float], space: Space, **notes: Any
+) -> Merged:
+    """The system of one combination of adapters, which stays an adapter.
+
+    Args:
+        method: names the result.
+        members: adapters over one base.
+        weights: one per member; nothing is normalised.
+        space: how they are combined.
+        notes: JSON values about how it was made.
+
+    Raises:
+        NeedsError: the members are something else.
+        ValueError: there are not as many weights.
+    """
+    stock, names = Stock.of(Pool(members)), [member.name for member in members]
+    if stock.bank is None:
+        raise NeedsError(
+            f"{method}: space={space!r} combines LoRA adapters over one base, and the pool has "
+            f"other members: {', '.join(names)}; pass adapters, or space='weights'"
+        )
+    if len(weights) != len(members):
+        raise ValueError(f"{method}: there are {len(weights)} weights for {len(members)} members")
+    label, row = f"{method}({'+'.join(names)})", np.array(weights, np.float32)
+    return stock.kept(label, row, space, members=names, **notes)
 
 
 def _from_disk(members: Sequence[Member]) -> tuple[Member, Bank]:

@@ -1,9 +1,15 @@
 """What the members changed in their base is added up."""
 
 import dataclasses
-from typing import ClassVar
+import pathlib
+from typing import ClassVar, Literal
 
+from moco_jax.method import NeedsError, Workbench
+from moco_jax.methods.checks import one_of
+from moco_jax.methods.weight.mixtures import combined_adapters
 from moco_jax.methods.weight.rule import BasedMerge
+from moco_jax.pool import Member, inspect
+from moco_jax.system import System
 from moco_jax.trees import TaskVectorMerge
 
 
@@ -20,12 +26,41 @@ class TaskArithmetic(BasedMerge):
             `Pool.load` takes.
         weights: of the merged members; null is 1 for each. They are not normalised.
         lambda_: scales the sum; 0.4 where nothing can be tuned (arXiv 2306.01708, section 5).
+        space: "weights" adds up whole models, adapters merged into their base. Adapters over
+            base_model may become one adapter: the sum of their products ("delta", the same model),
+            or of A and B each for itself ("factors", where a weight counts twice).
     """
 
     name: ClassVar[str] = "weight_task_arithmetic"
 
     weights: tuple[float, ...] | None = None
     lambda_: float = 0.4
+    space: Literal["weights", "delta", "factors"] = "weights"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of(self, "space", ("weights", "delta", "factors"))
+
+    def fit(self, bench: Workbench) -> System:
+        """Adds up what the members changed."""
+        if self.space == "weights":
+            return super().fit(bench)
+        named = {member.name: member.info for member in bench.pool}
+        base = named.get(self.base_model) or inspect(self.base_model)
+        members = [member for member in bench.pool if member.name != base.name]
+        self._check_base(base.path, members)
+        weights = [1.0] * len(members) if self.weights is None else self.weights
+        scaled = [self.lambda_ * weight for weight in weights]
+        return combined_adapters(self.name, members, scaled, self.space, base_model=self.base_model)
+
+    def _check_base(self, base: str, members: list[Member]) -> None:
+        for member in members:
+            if pathlib.Path(member.info.path).resolve() != pathlib.Path(base).resolve():
+                raise NeedsError(
+                    f"{self.name}: space={self.space!r} combines adapters over base_model "
+                    f"{self.base_model}, and {member.name} stands over {member.info.path}; name "
+                    "their base, or pass space='weights'"
+                )
 
     def rule(self, layers: int) -> TaskVectorMerge:
         """The weighted sum."""
