@@ -1,14 +1,20 @@
 """Nudging against a slow state machine that reads everything anew for every token."""
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 from wordy import predict, wordy_pool
 
 from moco_jax import testing
+from moco_jax.decoding.combine import Aux
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.types import Request, Response, Sampling
 from moco_jax.methods.api import nudge_turns
+from moco_jax.methods.api.nudge_tokens import NudgeStep
 from moco_jax.methods.api.nudging import Nudging
 from moco_jax.pool import Pool
+from moco_jax.runs.planning.engine import Memo
 from moco_jax.system import Context
 
 TOKENS = 24
@@ -19,14 +25,15 @@ POOL = wordy_pool(3)
 
 
 def slow(base, nudger, prompt, gamma, base_end="stop", agreement=False):
-    """The algorithm as it is written down: (tokens, who wrote each)."""
+    """The algorithm as it is written down: (tokens, who wrote each), and their probabilities."""
     request = Request.user(prompt)
     read = {m.name: list(m.template.render(request.messages)) for m in (base, nudger)}
-    said, who, mode, k = [], [], "nudge", 0
+    said, who, chances, mode, k = [], [], [], "nudge", 0
     while len(said) < TOKENS:
         likely = predict(base, read[base.name] + said)
         b = int(likely.argmax())
-        n = int(predict(nudger, read[nudger.name] + said).argmax())
+        other = predict(nudger, read[nudger.name] + said)
+        n = int(other.argmax())
         text = nudger.tokenizer.decode([n], skip_special_tokens=True)
         spaced = any(letter in text for letter in " \n\t")
         sure = bool(likely[b] >= gamma)
@@ -37,9 +44,10 @@ def slow(base, nudger, prompt, gamma, base_end="stop", agreement=False):
         mode, k = ("nudge", k + 1) if speaker else ("base", 0)
         said.append(token)
         who.append(speaker)
+        chances.append(other[n] if speaker else likely[b])
         if token in base.eos:
             break
-    return said, who
+    return (said, who), chances
 
 
 def context(pool=POOL, temperature=0.0, **engine):
@@ -57,8 +65,16 @@ def test_tokens_are_those_of_the_slow_state_machine(settings):
     gammas = [0.0, 0.3, 0.5, 0.7, 2.0]
     asks = [(Request.user(prompt), gamma) for gamma in gammas for prompt in PROMPTS]
     said = system(**settings).write(asks, context())
-    wanted = [slow(POOL[0], POOL[1], r.messages[0].content, gamma, **settings) for r, gamma in asks]
-    assert [(list(r.tokens), list(r.speakers)) for r in said] == wanted
+    wanted, chances = zip(
+        *(
+            slow(POOL[0], POOL[1], request.messages[0].content, gamma, **settings)
+            for request, gamma in asks
+        ),
+        strict=True,
+    )
+    assert [(list(r.tokens), list(r.speakers)) for r in said] == list(wanted)
+    for response, row in zip(said, chances, strict=True):
+        np.testing.assert_allclose(np.exp(response.logprobs), row, rtol=1e-3)
     runs = {tuple(who) for _, who in wanted}
     assert len(runs) > 5
 
@@ -87,10 +103,29 @@ def test_gamma_says_who_is_heard():
     assert nudger.text == alone.text
 
 
+def test_whoever_is_heard_draws_by_its_own_distribution():
+    rows = 20_000
+    # Only token 0 begins a word: the base is heard where the nudger drew it
+    step = NudgeStep(np.packbits([True, False, False, False]).tobytes(), (), True, False)
+    logits = jnp.log(jnp.array([[0.1, 0.2, 0.3, 0.4], [0.5, 0.3, 0.15, 0.05]]))
+    aux = Aux(jnp.ones(rows, int), jnp.zeros(rows, int), jax.vmap(jax.random.categorical))
+    keys = jax.random.split(jax.random.key(0), rows)
+    each = jnp.broadcast_to(logits[:, None], (2, rows, 4))
+    nudged, choice = step(jnp.full(rows, 0.4), jnp.ones(rows, bool), keys, each, aux)
+    base = np.asarray(choice.speaker) == 0
+    assert (np.asarray(nudged) == ~base).all()
+    assert abs(base.mean() - 0.5) < 0.02
+    shares = np.bincount(np.asarray(choice.token)[base], minlength=4) / base.sum()
+    np.testing.assert_allclose(shares, [0.1, 0.2, 0.3, 0.4], atol=0.02)
+    shares = np.bincount(np.asarray(choice.token)[~base], minlength=4) / (~base).sum()
+    np.testing.assert_allclose(shares, [0, 0.6, 0.3, 0.1], atol=0.02)
+
+
 def test_draws_follow_the_run():
     asks = [(Request.user(prompt), 0.4) for prompt in PROMPTS]
-    first, again = (system().write(asks, context(temperature=1.5)) for _ in range(2))
-    assert first == again
+    store = Memo()
+    first, stored = (system().write(asks, context(temperature=1.5, store=store)) for _ in range(2))
+    assert first == stored == system().write(asks, context(temperature=1.5))
     other = system().write(asks, context(temperature=1.5, seed=1))
     assert [r.tokens for r in first] != [r.tokens for r in other]
 
