@@ -118,7 +118,7 @@ class PromptRouting(Method):
 
     Source: none cited by the reference; a prompted router.
 
-    Cost: one generation per item, plus one reading of the router's prompt and of a number per member
+    Cost: one generation per item, plus one reading of the router's prompt with a number per member
     (with "generate" one more generation per item), and the greedy dev pass of every member that all
     methods share.
 
