@@ -8,6 +8,7 @@ nothing else: only rows that act are read up, and as in `schedule` a row begins 
 goes on in one a few times larger when it outgrows that.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,6 +30,11 @@ from moco_jax.models.decoder import KVCache
 
 PyTree = Any
 Tokens = Sequence[int] | np.ndarray
+
+RESTED = schedule.Stream(
+    np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.int32), loop.LENGTH
+)
+"""What a row generated that was asked for nothing."""
 
 
 class Session:
@@ -114,7 +120,7 @@ class Session:
 
     def generate(
         self,
-        count: int | Sequence[int],
+        count: int | Sequence[int] | np.ndarray,
         sampling: Sampling,
         *,
         combine: Combine = FIRST,
@@ -137,8 +143,7 @@ class Session:
         program = loop.Program(
             (self._group,), combine, Filters.of(sampling), self._speaker.config.vocab_size
         )
-        nothing = schedule.Stream(*(np.zeros(0, kind) for kind in (int, float, int)), loop.LENGTH)
-        streams = [nothing] * len(self.texts)
+        streams = [RESTED] * len(self.texts)
         for size in sorted(set(self._sizes[acting].tolist())):
             here = [int(row) for row in acting if self._sizes[row] == size]
             rows = self._rows(program, here, counts, theta)
@@ -217,8 +222,11 @@ class Session:
         theta = jax.tree.map(np.asarray, theta)
         some = jax.tree.map(lambda leaf: leaf[0], theta)
         longest = length_bucket(self._longest or int(counts.max()))
-        rows = loop.empty_rows(program, len(self.texts), longest, some)
-        rows = rows.replace(theta=theta, carry=jax.tree.map(np.array, program.combine.init(theta)))
+        rows = dataclasses.replace(
+            loop.empty_rows(program, len(self.texts), longest, some),
+            theta=theta,
+            carry=jax.tree.map(np.array, program.combine.init(theta)),
+        )
         for row in here:
             text = self.texts[row]
             rows.last[0, row], rows.position[0, row] = text[-1], len(text) - 1
@@ -253,11 +261,11 @@ class Session:
         for row in sorted(set(rows.tolist())):
             size, need = int(self._sizes[row]), len(self.texts[row]) + int(more[row])
             if need > size:
-                larger = self._size_for(need)
+                larger = self._size_for(need, size)
                 if self._read[row]:
                     moves.setdefault((size, larger), []).append(row)
                 self._sizes[row] = larger
-        for size in {int(self._sizes[row]) for row in rows.tolist()} - self._caches.keys():
+        for size in set(self._sizes[rows].tolist()) - self._caches.keys():
             self._caches[size] = new_cache(self._group, len(self.texts), size, self._dtype)
         for (size, larger), moved in sorted(moves.items()):
             width = len(self.texts)
@@ -266,10 +274,12 @@ class Session:
             self._caches[larger] = loop.move_rows(
                 self._group, self._caches[size], self._caches[larger], sources, targets
             )
+        for size in self._caches.keys() - set(self._sizes.tolist()):
+            del self._caches[size]
 
-    def _size_for(self, need: int) -> int:
-        """Capacity of the smallest cache for so many tokens."""
-        size = schedule.SMALLEST_STAGE
+    def _size_for(self, need: int, size: int) -> int:
+        """Capacity of the cache for so many tokens of a row that has one of `size`, or none."""
+        size = size or power_bucket(max(need, schedule.SMALLEST_STAGE))
         while size < need:
             size *= schedule.GROWTH
         return min(size, power_bucket(self._capacity))

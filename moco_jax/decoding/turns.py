@@ -1,40 +1,21 @@
-"""Members that take turns, run on devices: a floor over sessions, and calls that are played on it.
+"""Calls whose answers members write by turns: their keys, their records, and how they are played.
 
-Every member keeps one session with a row per text. What it should read next is compared with what
-its row holds, and only what follows the last common token is read: its own tokens stay as it
-generated them, and what others wrote is encoded with all that stands before it, so that tokens
-which merge at the seam are those of the whole text.
+The rows of a call are played in blocks of a fixed width; see `floor` for what a protocol can do and
+`session_floor` for how that is computed.
 """
 
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
-
-import jax
-import numpy as np
+from collections.abc import Iterator, Sequence
 
 from moco_jax.decoding.call import Call, Record, Row
-from moco_jax.decoding.combine import FIRST, Combine
-from moco_jax.decoding.floor import Draft, DraftEnd, Floor, Line, Protocol
-from moco_jax.decoding.groups import Weights
+from moco_jax.decoding.floor import Line, Protocol
 from moco_jax.decoding.keys import digest
-from moco_jax.decoding.loop import LENGTH
-from moco_jax.decoding.pieces import pieces
-from moco_jax.decoding.render import Prompt, Speaker
-from moco_jax.decoding.scoring import score_usage
-from moco_jax.decoding.session import Session
-from moco_jax.decoding.types import Request, Response, Sampling, Turn, Usage
-from moco_jax.models.cost import generation_flops
+from moco_jax.decoding.render import Prompt
+from moco_jax.decoding.session_floor import SessionFloor, WeightsOf
+from moco_jax.decoding.types import Response, Turn, Usage
 from moco_jax.models.tokenizer import split_reasoning
-
-PyTree = Any
-Tokens = list[int]
-WeightsOf = Callable[[Speaker], Weights]
-
-LONGEST_CHARACTER = 3
-"""Tokens that may still have to follow to complete a character."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,269 +79,39 @@ def play(
     order = sorted(range(len(places)), key=lambda index: plan[places[index]].job.longest)
     for first in range(0, len(order), width):
         block = order[first : first + width]
-        mark = time.monotonic()
-        floor = SessionFloor(call, plan, [places[index] for index in block], width, weights)
-        call.protocol.play(floor)
-        floor.finish(floor.open, "length")
-        seconds = (time.monotonic() - mark) / len(block)
-        for row, index in enumerate(block):
-            yield index, floor.record(row) | {"seconds": seconds}
+        records = _play_together(call, plan, [places[index] for index in block], width, weights)
+        yield from zip(block, records, strict=True)
 
 
-class SessionFloor(Floor):
-    """A floor whose members are run on devices."""
-
-    def __init__(
-        self,
-        call: TurnCall,
-        plan: Sequence[Row],
-        places: Sequence[int],
-        width: int,
-        weights: WeightsOf,
-    ):
-        """Opens the floor for those requests of a call, in sessions of `width` rows."""
-        speakers, settings = call.speakers[0], call.settings
-        rows = [plan[place] for place in places]
-        lines = [
-            Line(call.requests[place], call.thetas[place], row.prompt.budget, row.prompt.thinking)
-            for place, row in zip(places, rows, strict=True)
-        ]
-        names = [speaker.name for speaker in speakers]
-        super().__init__(names, lines, [row.draw for row in rows], settings.stop)
-        self._speakers = speakers
-        self._prompts = [row.prompt for row in rows]
-        self._sampling = settings
-        seeds = [row.draw for row in rows] + [None] * (width - len(rows))
-        self._sessions = [
-            Session(
-                speaker,
-                [[0]] * width,
-                speaker.config.max_positions,
-                seeds=seeds,
-                longest=settings.max_new_tokens,
-                weights=lambda speaker=speaker: weights(speaker),
-            )
-            for speaker in speakers
-        ]
-        self._views: list[list[tuple[str, Tokens] | None]] = [[None] * len(rows) for _ in speakers]
-        self._heads: list[list[str | None]] = [[None] * len(rows) for _ in speakers]
-        self._usages = [[Usage()] * len(rows) for _ in speakers]
-
-    def draft(
-        self,
-        who: int,
-        rows: Sequence[int],
-        count: int | Sequence[int],
-        *,
-        read: Sequence[Request] | None = None,
-        sampling: Sampling | None = None,
-        combine: Combine = FIRST,
-        theta: PyTree = (),
-    ) -> list[Draft]:
-        """As in `Floor`; what was drafted is taken back when the member reads something else."""
-        sampling = sampling or self._sampling
-        session = self._sessions[who]
-        wanted = [int(number) for number in np.broadcast_to(np.array(count), len(rows))]
-        wanted = [
-            min(number, self.lines[row].left) for row, number in zip(rows, wanted, strict=True)
-        ]
-        texts = self._texts(who, rows, read)
-        counts, fits = self._room(who, rows, texts, wanted)
-        self._turn_to(who, rows, texts, fits)
-        spread = jax.tree.map(lambda leaf: _spread(np.asarray(leaf), rows, self._width), theta)
-        streams = session.generate(counts, sampling, combine=combine, theta=spread)
-        said = {row: list(streams[row].tokens) for row in rows}
-        values = {row: list(streams[row].logprobs) for row in rows}
-        ended = {row: streams[row].finish != LENGTH for row in rows}
-        if combine is FIRST:
-            self._complete(who, rows, texts, said, values, ended, sampling)
-        for row, text in zip(rows, texts, strict=True):
-            self._charge(who, row, len(text), len(said[row]))
-        return [
-            self._draft(who, text, said[row], values[row], ended[row], fit)
-            for row, text, fit in zip(rows, texts, fits, strict=True)
-        ]
-
-    def score(
-        self,
-        who: int,
-        rows: Sequence[int],
-        labels: Sequence[str],
-        *,
-        read: Sequence[Request] | None = None,
-    ) -> list[list[tuple[float, ...]] | None]:
-        """As in `Floor`; the text is read once for all labels."""
-        speaker, session = self._speakers[who], self._sessions[who]
-        parts = [speaker.tokenizer.encode(label, add_special_tokens=False) for label in labels]
-        for label, part in zip(labels, parts, strict=True):
-            if not part:
-                raise ValueError(f"the label {label!r} has no tokens for {speaker.name} to score")
-        texts = self._texts(who, rows, read)
-        longest = max(map(len, parts))
-        counts, _ = self._room(who, rows, texts, [longest] * len(rows))
-        fits = [counts[row] == longest for row in rows]
-        self._turn_to(who, rows, texts, fits)
-        acting = [row for row, fit in zip(rows, fits, strict=True) if fit]
-        found: dict[int, list[tuple[float, ...]]] = {row: [] for row in acting}
-        for part in parts:
-            asked = [part if row in found else [] for row in range(self._width)]
-            scores = session.score(asked) if acting else []
-            for row in acting:
-                found[row].append(tuple(scores[row].tolist()))
-        for row, text, fit in zip(rows, texts, fits, strict=True):
-            for part in parts if fit else ():
-                self._spend(who, row, score_usage(speaker.config, len(text), len(part), read=True))
-        return [found.get(row) for row in rows]
-
-    def record(self, row: int) -> Record:
-        """What is kept of a finished row; the same whether it is new or was stored."""
-        line = self.lines[row]
-        reasoning, answer, _ = split_reasoning(line.text, line.thinking)
-        record = {
-            "text": answer,
-            "reasoning": reasoning,
-            "finish": line.finish,
-            "tokens": [],
-            "logprobs": [],
-            "turns": line.turns,
-            "usages": [list(vars(spent[row]).values()) for spent in self._usages],
-            "notes": line.notes,
-        }
-        return json.loads(json.dumps(record))
-
-    @property
-    def _width(self) -> int:
-        return len(self._sessions[0].texts)
-
-    def _texts(self, who: int, rows: Sequence[int], read: Sequence[Request] | None) -> list[Tokens]:
-        """What a member is to have read, per row."""
-        if read is None:
-            return [self._view(who, row) for row in rows]
-        template, thinking = self._speakers[who].template, self._sampling.thinking
-        return [template.render(one.messages, one.prefix, thinking) for one in read]
-
-    def _view(self, who: int, row: int) -> Tokens:
-        """The prompt and the text so far in a member's tokens."""
-        text, prompt = self.lines[row].text, self._prompts[row]
-        known = self._views[who][row]
-        if known is None or known[0] != text:
-            tokens = [int(token) for token in prompt.tokens[who]]
-            if text and prompt.cut:
-                tokens += self._speakers[who].tokenizer.encode(text, add_special_tokens=False)
-            elif text:
-                tokens = self._speakers[who].template.encode(self._head(who, row) + text)
-            known = self._views[who][row] = text, tokens
-        return known[1]
-
-    def _head(self, who: int, row: int) -> str:
-        """The rendered prompt; templates are run once."""
-        head = self._heads[who][row]
-        if head is None:
-            request, template = self.lines[row].request, self._speakers[who].template
-            head = template.text(request.messages, request.prefix, self._sampling.thinking)
-            self._heads[who][row] = head
-        return head
-
-    def _room(
-        self, who: int, rows: Sequence[int], texts: Sequence[Tokens], wanted: Sequence[int]
-    ) -> tuple[np.ndarray, list[bool]]:
-        """Tokens that may follow, i32[width], and whether rows have room for any."""
-        counts = np.zeros(self._width, np.int32)
-        limit = self._speakers[who].config.max_positions
-        for row, text, number in zip(rows, texts, wanted, strict=True):
-            counts[row] = max(min(number, limit - len(text)), 0)
-        return counts, [len(text) < limit for text in texts]
-
-    def _turn_to(
-        self, who: int, rows: Sequence[int], texts: Sequence[Tokens], fits: Sequence[bool]
-    ) -> None:
-        """Lets a member's rows hold these texts, and charges what it has to read for that."""
-        for row, text, fit in zip(rows, texts, fits, strict=True):
-            if fit:
-                # The last token is fed with what follows and belongs to that
-                fresh = self._sessions[who].rewrite(row, text) - 1
-                flops = self._flops(who, len(text) - 1 - fresh, len(text) - 1)
-                self._spend(who, row, Usage(fresh, 0, int(fresh > 0), flops))
-
-    def _complete(
-        self,
-        who: int,
-        rows: Sequence[int],
-        texts: Sequence[Tokens],
-        said: dict[int, list[int]],
-        values: dict[int, list[float]],
-        ended: dict[int, bool],
-        sampling: Sampling,
-    ) -> None:
-        """Lets drafts go on that end within a character, as long as that may complete it."""
-        tokenizer, session = self._speakers[who].tokenizer, self._sessions[who]
-        limit = self._speakers[who].config.max_positions
-        for _ in range(LONGEST_CHARACTER):
-            counts = np.zeros(self._width, np.int32)
-            for row, text in zip(rows, texts, strict=True):
-                room = min(self.lines[row].left - len(said[row]), limit - len(session.texts[row]))
-                if said[row] and not ended[row] and room > 0:
-                    counts[row] = bool(pieces(tokenizer, text, said[row])[1])
-            if not counts.any():
-                return
-            for row, stream in enumerate(session.generate(counts, sampling)):
-                if counts[row]:
-                    said[row] += list(stream.tokens)
-                    values[row] += list(stream.logprobs)
-                    ended[row] = stream.finish != LENGTH
-
-    def _draft(
-        self,
-        who: int,
-        text: Tokens,
-        tokens: Sequence[int],
-        logprobs: Sequence[float],
-        ended: bool,
-        fits: bool,
-    ) -> Draft:
-        speaker = self._speakers[who]
-        parts, rest = pieces(speaker.tokenizer, text, tokens)
-        finish: DraftEnd = "length"
-        if ended:
-            finish = "end" if int(tokens[-1]) in speaker.eos else "halt"
-        elif len(text) + len(tokens) >= speaker.config.max_positions or not fits:
-            finish = "full"
-        if rest and (finish != "length" or not any(parts)):
-            # No more will come of these bytes: they stand in the text as what they are
-            parts = (*parts[:-1], rest)
-        draft = Draft(
-            parts, tuple(map(int, tokens)), tuple(float(value) for value in logprobs), finish
-        )
-        if rest and not parts[-1]:
-            draft = draft.first(len(parts) - 1)
-        return draft
-
-    def _said(self, who: int, row: int, draft: Draft) -> None:
-        """Keeps a member's own tokens as it generated them."""
-        known, text = self._views[who][row], self.lines[row].text
-        if known is not None and known[0] == text:
-            own = [token for token in draft.tokens if token not in self._speakers[who].eos]
-            self._views[who][row] = text + draft.text, known[1] + own
-
-    def _charge(self, who: int, row: int, before: int, count: int) -> None:
-        """Charges new tokens behind a text; the first feeds the last token of the text."""
-        if count:
-            config = self._speakers[who].config
-            flops = generation_flops(config, before, count) - generation_flops(
-                config, before - 1, 0
-            )
-            self._spend(who, row, Usage(1, count, count, flops))
-
-    def _flops(self, who: int, before: int, after: int) -> float:
-        config = self._speakers[who].config
-        return float(generation_flops(config, after, 0) - generation_flops(config, before, 0))
-
-    def _spend(self, who: int, row: int, usage: Usage) -> None:
-        self._usages[who][row] = self._usages[who][row] + usage
+def _play_together(
+    call: TurnCall, plan: Sequence[Row], places: Sequence[int], width: int, weights: WeightsOf
+) -> list[Record]:
+    mark = time.monotonic()
+    prompts = [plan[place].prompt for place in places]
+    lines = [
+        Line(call.requests[place], call.thetas[place], prompt.budget, prompt.thinking)
+        for place, prompt in zip(places, prompts, strict=True)
+    ]
+    draws = [plan[place].draw for place in places]
+    floor = SessionFloor(call.speakers[0], lines, prompts, draws, call.settings, width, weights)
+    call.protocol.play(floor)
+    floor.finish(floor.open, "length")
+    seconds = (time.monotonic() - mark) / len(places)
+    return [_record(line, floor.usages(row), seconds) for row, line in enumerate(lines)]
 
 
-def _spread(leaf: np.ndarray, rows: Sequence[int], width: int) -> np.ndarray:
-    """Settings per row of the session; those of resting rows are zeros."""
-    spread = np.zeros((width, *leaf.shape[1:]), leaf.dtype)
-    spread[list(rows)] = leaf
-    return spread
+def _record(line: Line, usages: Sequence[Usage], seconds: float) -> Record:
+    """What is kept of a finished row; the same whether it is new or was stored."""
+    reasoning, answer, _ = split_reasoning(line.text, line.thinking)
+    record = {
+        "text": answer,
+        "reasoning": reasoning,
+        "finish": line.finish,
+        "tokens": [],
+        "logprobs": [],
+        "turns": line.turns,
+        "usages": [list(vars(usage).values()) for usage in usages],
+        "notes": line.notes,
+        "seconds": seconds,
+    }
+    return json.loads(json.dumps(record))

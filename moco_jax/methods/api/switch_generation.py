@@ -114,7 +114,7 @@ class Switching(System):
         labels = [str(number) for number in range(count)]
         found: list[int | None] = []
         for scores in floor.score(selector, rows, labels, read=read):
-            means = scores and [float(np.mean(values)) for values in scores]
+            means = [float(np.mean(values)) for values in scores or ()]
             found.append(means.index(max(means)) if means else None)
         return found
 

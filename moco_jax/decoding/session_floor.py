@@ -1,0 +1,281 @@
+"""A floor whose members are run on devices, each in a session with a row per text.
+
+What a member should read next is compared with what its row holds, and only what follows the last
+common token is read: its own tokens stay as it generated them, and what others wrote is encoded
+with all that stands before it, so that tokens which merge at the seam are those of the whole text.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from moco_jax.decoding.combine import FIRST, Combine
+from moco_jax.decoding.floor import Draft, DraftEnd, Floor, Line
+from moco_jax.decoding.groups import Weights
+from moco_jax.decoding.loop import LENGTH
+from moco_jax.decoding.pieces import pieces
+from moco_jax.decoding.render import Prompt, Speaker
+from moco_jax.decoding.scoring import score_usage
+from moco_jax.decoding.session import Session
+from moco_jax.decoding.types import Request, Sampling, Usage
+from moco_jax.models.cost import generation_flops
+
+PyTree = Any
+Tokens = list[int]
+WeightsOf = Callable[[Speaker], Weights]
+
+LONGEST_CHARACTER = 3
+"""Tokens that may still have to follow to complete a character."""
+
+
+class SessionFloor(Floor):
+    """A floor whose members are run on devices."""
+
+    def __init__(
+        self,
+        speakers: Sequence[Speaker],
+        lines: Sequence[Line],
+        prompts: Sequence[Prompt],
+        draws: Sequence[Any],
+        sampling: Sampling,
+        width: int,
+        weights: WeightsOf,
+    ):
+        """Opens the floor.
+
+        Args:
+            speakers: the members.
+            lines: the rows.
+            prompts: theirs, in every member's tokens.
+            draws: per row, the JSON value that all draws follow from.
+            sampling: how tokens are drawn unless the protocol says otherwise.
+            width: rows of the sessions; what the lines do not take stays empty.
+            weights: gives a member's weights where the devices compute with them.
+        """
+        super().__init__([speaker.name for speaker in speakers], lines, draws, sampling.stop)
+        self._speakers = speakers
+        self._prompts = prompts
+        self._sampling = sampling
+        self._width = width
+        empty = [None] * (width - len(lines))
+        self._sessions = [
+            Session(
+                speaker,
+                [[0]] * width,
+                speaker.config.max_positions,
+                # A checkpoint may be two members, which then draw apart
+                seeds=[*([who, draw] for draw in draws), *empty],
+                longest=sampling.max_new_tokens,
+                weights=functools.partial(weights, speaker),
+            )
+            for who, speaker in enumerate(speakers)
+        ]
+        self._views: list[list[tuple[str, Tokens] | None]] = [[None] * len(lines) for _ in speakers]
+        self._heads: list[list[str | None]] = [[None] * len(lines) for _ in speakers]
+        self._usages = [[Usage()] * len(lines) for _ in speakers]
+
+    def draft(
+        self,
+        who: int,
+        rows: Sequence[int],
+        count: int | Sequence[int],
+        *,
+        read: Sequence[Request] | None = None,
+        sampling: Sampling | None = None,
+        combine: Combine = FIRST,
+        theta: PyTree = (),
+    ) -> list[Draft]:
+        """As in `Floor`; what was drafted is taken back when the member reads something else."""
+        sampling = sampling or self._sampling
+        session = self._sessions[who]
+        wanted = [int(number) for number in np.broadcast_to(np.array(count), len(rows))]
+        wanted = [
+            min(number, self.lines[row].left) for row, number in zip(rows, wanted, strict=True)
+        ]
+        texts = self._texts(who, rows, read)
+        counts, fits = self._room(who, rows, texts, wanted)
+        self._turn_to(who, rows, texts, fits)
+        spread = jax.tree.map(lambda leaf: _spread(np.asarray(leaf), rows, self._width), theta)
+        streams = session.generate(counts, sampling, combine=combine, theta=spread)
+        said = {row: list(streams[row].tokens) for row in rows}
+        values = {row: list(streams[row].logprobs) for row in rows}
+        ended = {row: streams[row].finish != LENGTH for row in rows}
+        if combine is FIRST:
+            self._complete(who, rows, texts, said, values, ended, sampling)
+        for row, text in zip(rows, texts, strict=True):
+            self._charge(who, row, len(text), len(said[row]))
+        return [
+            self._draft(who, text, said[row], values[row], ended[row], fit)
+            for row, text, fit in zip(rows, texts, fits, strict=True)
+        ]
+
+    def score(
+        self,
+        who: int,
+        rows: Sequence[int],
+        labels: Sequence[str],
+        *,
+        read: Sequence[Request] | None = None,
+    ) -> list[list[tuple[float, ...]] | None]:
+        """As in `Floor`; the text is read once for all labels."""
+        speaker, session = self._speakers[who], self._sessions[who]
+        parts = [speaker.tokenizer.encode(label, add_special_tokens=False) for label in labels]
+        for label, part in zip(labels, parts, strict=True):
+            if not part:
+                raise ValueError(f"the label {label!r} has no tokens for {speaker.name} to score")
+        texts = self._texts(who, rows, read)
+        longest = max(map(len, parts))
+        counts, _ = self._room(who, rows, texts, [longest] * len(rows))
+        fits = [counts[row] == longest for row in rows]
+        self._turn_to(who, rows, texts, fits)
+        acting = [row for row, fit in zip(rows, fits, strict=True) if fit]
+        found: dict[int, list[tuple[float, ...]]] = {row: [] for row in acting}
+        for part in parts:
+            asked = [part if row in found else [] for row in range(self._width)]
+            scores = session.score(asked) if acting else []
+            for row in acting:
+                found[row].append(tuple(scores[row].tolist()))
+        for row, text, fit in zip(rows, texts, fits, strict=True):
+            for part in parts if fit else ():
+                self._spend(who, row, score_usage(speaker.config, len(text), len(part), read=True))
+        return [found.get(row) for row in rows]
+
+    def usages(self, row: int) -> list[Usage]:
+        """What each member spent on a row so far."""
+        return [spent[row] for spent in self._usages]
+
+    def _texts(self, who: int, rows: Sequence[int], read: Sequence[Request] | None) -> list[Tokens]:
+        """What a member is to have read, per row."""
+        if read is None:
+            return [self._view(who, row) for row in rows]
+        template, thinking = self._speakers[who].template, self._sampling.thinking
+        return [template.render(one.messages, one.prefix, thinking) for one in read]
+
+    def _view(self, who: int, row: int) -> Tokens:
+        """The prompt and the text so far in a member's tokens."""
+        text, prompt = self.lines[row].text, self._prompts[row]
+        known = self._views[who][row]
+        if known is None or known[0] != text:
+            tokens = [int(token) for token in prompt.tokens[who]]
+            if text and prompt.cut:
+                tokens += self._speakers[who].tokenizer.encode(text, add_special_tokens=False)
+            elif text:
+                tokens = self._speakers[who].template.encode(self._head(who, row) + text)
+            known = self._views[who][row] = text, tokens
+        return known[1]
+
+    def _head(self, who: int, row: int) -> str:
+        """The rendered prompt; templates are run once."""
+        head = self._heads[who][row]
+        if head is None:
+            request, template = self.lines[row].request, self._speakers[who].template
+            head = template.text(request.messages, request.prefix, self._sampling.thinking)
+            self._heads[who][row] = head
+        return head
+
+    def _room(
+        self, who: int, rows: Sequence[int], texts: Sequence[Tokens], wanted: Sequence[int]
+    ) -> tuple[np.ndarray, list[bool]]:
+        """Tokens that may follow, i32[width], and whether rows have room for any."""
+        counts = np.zeros(self._width, np.int32)
+        limit = self._speakers[who].config.max_positions
+        for row, text, number in zip(rows, texts, wanted, strict=True):
+            counts[row] = max(min(number, limit - len(text)), 0)
+        return counts, [len(text) < limit for text in texts]
+
+    def _turn_to(
+        self, who: int, rows: Sequence[int], texts: Sequence[Tokens], fits: Sequence[bool]
+    ) -> None:
+        """Lets a member's rows hold these texts, and charges what it has to read for that."""
+        for row, text, fit in zip(rows, texts, fits, strict=True):
+            if fit:
+                # The last token is fed with what follows and belongs to that
+                fresh = self._sessions[who].rewrite(row, text) - 1
+                flops = self._flops(who, len(text) - 1 - fresh, len(text) - 1)
+                self._spend(who, row, Usage(fresh, 0, int(fresh > 0), flops))
+
+    def _complete(
+        self,
+        who: int,
+        rows: Sequence[int],
+        texts: Sequence[Tokens],
+        said: dict[int, list[int]],
+        values: dict[int, list[float]],
+        ended: dict[int, bool],
+        sampling: Sampling,
+    ) -> None:
+        """Lets drafts go on that end within a character, as long as that may complete it."""
+        tokenizer, session = self._speakers[who].tokenizer, self._sessions[who]
+        limit = self._speakers[who].config.max_positions
+        for _ in range(LONGEST_CHARACTER):
+            counts = np.zeros(self._width, np.int32)
+            for row, text in zip(rows, texts, strict=True):
+                room = min(self.lines[row].left - len(said[row]), limit - len(session.texts[row]))
+                if said[row] and not ended[row] and room > 0:
+                    counts[row] = bool(pieces(tokenizer, text, said[row])[1])
+            if not counts.any():
+                return
+            for row, stream in enumerate(session.generate(counts, sampling)):
+                if counts[row]:
+                    said[row] += list(stream.tokens)
+                    values[row] += list(stream.logprobs)
+                    ended[row] = stream.finish != LENGTH
+
+    def _draft(
+        self,
+        who: int,
+        text: Tokens,
+        tokens: Sequence[int],
+        logprobs: Sequence[float],
+        ended: bool,
+        fits: bool,
+    ) -> Draft:
+        speaker = self._speakers[who]
+        parts, rest = pieces(speaker.tokenizer, text, tokens)
+        finish: DraftEnd = "length"
+        if ended:
+            finish = "end" if int(tokens[-1]) in speaker.eos else "halt"
+        elif len(text) + len(tokens) >= speaker.config.max_positions or not fits:
+            finish = "full"
+        if rest and (finish != "length" or not any(parts)):
+            # No more will come of these bytes: they stand in the text as what they are
+            parts = (*parts[:-1], rest)
+        draft = Draft(
+            parts, tuple(map(int, tokens)), tuple(float(value) for value in logprobs), finish
+        )
+        if rest and not parts[-1]:
+            draft = draft.first(len(parts) - 1)
+        return draft
+
+    def _said(self, who: int, row: int, draft: Draft) -> None:
+        """Keeps a member's own tokens as it generated them."""
+        known, text = self._views[who][row], self.lines[row].text
+        if known is not None and known[0] == text:
+            own = [token for token in draft.tokens if token not in self._speakers[who].eos]
+            self._views[who][row] = text + draft.text, known[1] + own
+
+    def _charge(self, who: int, row: int, before: int, count: int) -> None:
+        """Charges new tokens behind a text; the first feeds the last token of the text."""
+        if count:
+            config = self._speakers[who].config
+            flops = generation_flops(config, before, count) - generation_flops(
+                config, before - 1, 0
+            )
+            self._spend(who, row, Usage(1, count, count, flops))
+
+    def _flops(self, who: int, before: int, after: int) -> float:
+        config = self._speakers[who].config
+        return float(generation_flops(config, after, 0) - generation_flops(config, before, 0))
+
+    def _spend(self, who: int, row: int, usage: Usage) -> None:
+        self._usages[who][row] = self._usages[who][row] + usage
+
+
+def _spread(leaf: np.ndarray, rows: Sequence[int], width: int) -> np.ndarray:
+    """Settings per row of the session; those of resting rows are zeros."""
+    spread = np.zeros((width, *leaf.shape[1:]), leaf.dtype)
+    spread[list(rows)] = leaf
+    return spread
