@@ -42,7 +42,7 @@ CONFIG = ModelConfig(
     vocab_size=VOCAB,
     hidden_size=32,
     intermediate_size=48,
-    num_layers=2,
+    num_layers=1,
     num_heads=4,
     num_kv_heads=2,
     qkv_bias=True,
@@ -62,11 +62,13 @@ CHOIR = Group(CONFIG, VOICES, "voices")
 QUARTERS = np.full(VOICES, 0.25, np.float32)
 
 WANTED = {
-    "": ("one", "fused", "joint", "voices", "engine", "stack", "bank", "score"),
+    "": ("one", "joint", "voices", "engine", "stack", "bank", "score"),
     "data=8": ("one", "bank"),
-    "data=4,tensor=2": ("one", "fused", "joint", "score", "compiled"),
-    "model=2,data=2,tensor=2": ("joint", "voices", "engine", "stack", "compiled"),
+    "data=4,tensor=2": ("one", "joint", "score", "layout"),
+    "model=2,data=2,tensor=2": ("joint", "voices", "engine", "stack", "layout", "compiled"),
 }
+IN_PARTS = ("joint",)
+"""What is asked of several processes."""
 """What is asked of each mesh, so that all are compiled in little time."""
 
 
@@ -103,7 +105,6 @@ def cases():
     both = np.full(2, 0.5, np.float32)
     return {
         "one": ((Group(CONFIG),), (one,), FIRST, ()),
-        "fused": ((Group(FUSED),), (Weights(fused),), FIRST, ()),
         "joint": ((Group(CONFIG), Group(FUSED)), (one, Weights(fused)), WEIGHTED_LOGITS, both),
         "voices": ((Group(CONFIG),) * VOICES, voices(), WEIGHTED_LOGITS, QUARTERS),
         "stack": ((Group(CONFIG, SETS, "stack"),), (Weights(stack),), FIRST, ()),
@@ -202,13 +203,14 @@ def layout(placement, group):
 def report(text):
     """All that is asked of one mesh; an empty text is one device."""
     placement = Placement(make_mesh(**read_sizes(text)) if text else None)
-    wanted = WANTED[text] if COUNT == 1 else ("one", "joint")
+    wanted = WANTED[text] if COUNT == 1 else IN_PARTS
     told = {name: decode(placement, *case) for name, case in cases().items() if name in wanted}
     (group,), (weights,), _, _ = cases()["one"]
     if "score" in wanted:
         told["score"] = score(placement, group, weights)
-    if "compiled" in wanted:
+    if "layout" in wanted:
         told["layout"] = layout(placement, group)
+    if "compiled" in wanted:
         (pair,), (stack,), _, _ = cases()["stack"]
         told["stack layout"] = layout(placement, pair)
         told["collectives"] = collectives(step_text(placement, group, weights))

@@ -18,6 +18,8 @@ SCRIPT = str(pathlib.Path(__file__).parent / "placed.py")
 DATA, TENSOR, ALL = "data=8", "data=4,tensor=2", "model=2,data=2,tensor=2"
 HIDDEN_SIZE = 2 * 32
 """Numbers in the hidden states of one device's rows, in tests/decoding/placed.py."""
+SUMS = 2 + 1
+"""Two sums in its one layer, and one for the embedding."""
 
 
 def results(arguments, ways=((),)):
@@ -73,7 +75,7 @@ def test_members_that_write_together_are_on_different_devices(told):
 def test_a_step_of_members_together_moves_no_weights_and_copies_no_cache(told):
     sizes = [size for _, size in told[ALL]["choir collectives"]]
     # 2 members, 4 rows, 32 dimensions, summed over `tensor`; the smallest kernel has 32 x 8 x 2
-    assert sizes.count(2 * 4 * 32) >= 2 * 2 + 1
+    assert sizes.count(2 * 4 * 32) >= SUMS
     assert max(sizes) == 2 * 4 * 32
     assert not [
         size for kind, size in told[ALL]["choir collectives"] if kind == "all-gather" and size > 32
@@ -85,9 +87,9 @@ def test_a_step_of_members_together_moves_no_weights_and_copies_no_cache(told):
 
 @pytest.mark.parametrize("program", ["collectives", "stack collectives"])
 def test_a_step_moves_hidden_states_and_never_a_cache(told, program):
-    # Two sums per layer and one for the embedding; all else is about a number or two per row
+    # All else is about a number or two per row
     found = told[ALL][program]
-    assert found.count(["all-reduce", HIDDEN_SIZE]) == 2 * 2 + 1
+    assert found.count(["all-reduce", HIDDEN_SIZE]) == SUMS
     rest = [size for kind, size in found if [kind, size] != ["all-reduce", HIDDEN_SIZE]]
     assert max(rest) <= 2 * 8
 
@@ -98,7 +100,7 @@ def test_two_processes_write_what_one_does(told):
         place = f"--coordinator=localhost:{one.getsockname()[1]}"
     ways = [(place, "--processes=2", f"--process={index}") for index in range(2)]
     for result in results([TENSOR], ways):
-        assert result[TENSOR] == {name: told[""][name] for name in ("one", "joint")}
+        assert result[TENSOR] == {"joint": told[""]["joint"]}
 
 
 def test_one_device_changes_nothing():
