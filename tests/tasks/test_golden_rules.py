@@ -33,9 +33,13 @@ def test_targets_of_rows_with_a_dataset(shared_dir, name):
         require_sandbox()
     found = rows(shared_dir, f"scores_{name}")
     task = load_task(found[0]["task"], data_dir=shared_dir / "data")
-    seen = [
-        (row, task.score(row["split"], [row["output"]], [row["index"]])[0].value) for row in found
-    ]
+    seen = []
+    for split in ("dev", "test"):
+        chosen = [row for row in found if row["split"] == split]
+        outputs, places = ([row[name] for row in chosen] for name in ("output", "index"))
+        scores = task.score(split, outputs, places)
+        seen += [(row, score.value) for row, score in zip(chosen, scores, strict=True)]
+    assert len(seen) == len(found)
     check(seen)
 
 
