@@ -14,6 +14,7 @@ from moco_jax.methods.weight.merged import Merged
 from moco_jax.methods.weight.mixtures import Stock
 from moco_jax.models.lora import load_adapter, merge_adapter
 from moco_jax.pool import Member, Pool, inspect
+from moco_jax.runs.planning.engine import Memo
 from moco_jax.system import Context, restore_system
 from moco_jax.tasks import Score
 
@@ -231,6 +232,22 @@ def test_a_swarm_of_adapters_answers_the_same_when_restored(adapters, tmp_path):
         reloaded.params,
         system.member.params,
     )
+
+
+@pytest.mark.parametrize("kind", ["adapters", "whole"])
+def test_a_search_that_was_interrupted_finds_what_it_knew(adapters, kind):
+    pool, store = Pool.load(adapters) if kind == "adapters" else POOL, Memo()
+    systems, computed = [], []
+    for _ in range(2):
+        charges = []
+        engine = Engine(store=store, meter=charges.append, width=2)
+        bench = testing.workbench(pool, TASK.dev, engine=engine)
+        method = make_method("weight_model_swarms", {"max_iterations": 3, "initial_particles": 4})
+        systems.append(method.fit(bench))
+        computed.append(sum(not charge.cached for charge in charges))
+    assert computed[0] > 0
+    assert computed[1] == 0
+    assert systems[0].identity == systems[1].identity
 
 
 def test_adapters_over_different_bases_are_whole_weights(adapters, tmp_path):

@@ -99,8 +99,9 @@ class ModelSwarms(Method):
             scores: list[float] = []
             step = self.particles_at_once or len(points)
             for first in range(0, len(points), step):
-                made = stock.candidates(label, points[first : first + step], self.space)
-                scores += dev_scores_of(bench, made)
+                part = points[first : first + step]
+                # No name holds the candidates, so that they are gone before the next are made
+                scores += dev_scores_of(bench, stock.candidates(label, part, self.space))
             logging.info("%s: particles %s score %s on dev", self.name, points.tolist(), scores)
             return scores
 
