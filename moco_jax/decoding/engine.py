@@ -290,9 +290,11 @@ class Engine:
         if len(speakers) > 1:
             names = [speaker.name for speaker in speakers]
         usages = call.usages(index, prompt, record)
+        total = sum(usage.flops for usage in usages)
         for name, usage in zip(names, usages, strict=True):
-            share = record["seconds"] / len(names)
-            self.meter(Charge(name, call.requests[index].purpose, usage, share, cached))
+            if usage.forwards:  # not every member gets a turn
+                share = record["seconds"] * usage.flops / total
+                self.meter(Charge(name, call.requests[index].purpose, usage, share, cached))
 
     def _score(
         self, member: Speaker, names: Sequence[str], rows: Sequence[tuple[np.ndarray, np.ndarray]]

@@ -25,7 +25,8 @@ class Charge:
         member: name of the member.
         purpose: purpose of the request, or "score".
         usage: its share of what the request cost (joined members get one charge each).
-        seconds: wall clock, the batch's time divided among its rows.
+        seconds: wall clock, the batch's time divided among its rows, and a row's among the members
+            that wrote it by what they computed.
         cached: whether it came from the store, so that nothing was spent now.
     """
 

@@ -126,6 +126,7 @@ def test_neither_order_nor_company_nor_resuming_change_a_byte(sampling):
     total = ledger.total("respond")
     assert total.attributed.new_tokens == sum(r.usage.new_tokens for r in whole)
     assert total.attributed.prompt_tokens == sum(r.usage.prompt_tokens for r in whole)
+    assert sum(line["attributed"]["requests"] for line in ledger.to_json()["lines"]) == 12
     cached = sum(r.usage.new_tokens for r in part)
     assert total.spent.new_tokens == total.attributed.new_tokens - cached
 
@@ -234,3 +235,12 @@ def test_pieces_add_up_and_wait_for_whole_characters():
     assert ("".join(parts), rest) == ("a é", "\ufffd")
     draft = Draft(parts, tuple(tokens[:-4]), (0.0,) * len(parts))
     assert len(draft.first(3).tokens) == 2
+
+
+def test_members_without_a_turn_are_charged_nothing():
+    charges = []
+    context = context_for(GREEDY, meter=charges.append)
+    found = context.take_turns([1, 0, 2], REQUESTS[:2], ALONE)
+    assert {charge.member for charge in charges} == {"b"}
+    assert [charge.usage for charge in charges] == [response.usage for response in found]
+    assert all(charge.seconds > 0 for charge in charges)
