@@ -10,6 +10,7 @@ LEVELS = ("baseline", "api", "text", "logit", "weight")
 NEEDS = {
     "same_architecture": "one architecture",
     "same_vocabulary": "one vocabulary",
+    "adapters": "LoRA adapters",
     "kinds": "certain tasks",
 }
 
