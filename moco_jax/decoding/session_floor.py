@@ -100,16 +100,20 @@ class SessionFloor(Floor):
         self._turn_to(who, rows, texts, fits)
         spread = jax.tree.map(lambda leaf: _spread(np.asarray(leaf), rows, self._width), theta)
         streams = session.generate(counts, sampling, combine=combine, theta=spread)
+        limit = self._speakers[who].config.max_positions
+        full = {row for row in rows if len(session.texts[row]) >= limit}
+        full |= {row for row, fit in zip(rows, fits, strict=True) if not fit}
         said = {row: list(streams[row].tokens) for row in rows}
         values = {row: list(streams[row].logprobs) for row in rows}
         ended = {row: streams[row].finish != LENGTH for row in rows}
+        before = self._before(rows, texts, read)
         if combine is FIRST:
-            self._complete(who, rows, texts, said, values, ended, sampling)
+            self._complete(who, before, said, values, ended, sampling)
         for row, text in zip(rows, texts, strict=True):
             self._charge(who, row, len(text), len(said[row]))
         return [
-            self._draft(who, text, said[row], values[row], ended[row], fit)
-            for row, text, fit in zip(rows, texts, fits, strict=True)
+            self._draft(who, before[row], said[row], values[row], ended[row], row in full)
+            for row in rows
         ]
 
     def score(
@@ -153,6 +157,20 @@ class SessionFloor(Floor):
             return [self._view(who, row) for row in rows]
         template, thinking = self._speakers[who].template, self._sampling.thinking
         return [template.render(one.messages, one.prefix, thinking) for one in read]
+
+    def _before(
+        self, rows: Sequence[int], texts: Sequence[Tokens], read: Sequence[Request] | None
+    ) -> dict[int, Tokens]:
+        """The tokens that a draft's text goes on from, by row; none where it begins an answer.
+
+        Some tokenizers write a space before every word but the first.
+        """
+        found = {}
+        for index, (row, text) in enumerate(zip(rows, texts, strict=True)):
+            line = self.lines[row]
+            begun = read[index].prefix if read else line.request.prefix + line.text
+            found[row] = text if begun else []
+        return found
 
     def _view(self, who: int, row: int) -> Tokens:
         """The prompt and the text so far in a member's tokens."""
@@ -200,8 +218,7 @@ class SessionFloor(Floor):
     def _complete(
         self,
         who: int,
-        rows: Sequence[int],
-        texts: Sequence[Tokens],
+        before: dict[int, Tokens],
         said: dict[int, list[int]],
         values: dict[int, list[float]],
         ended: dict[int, bool],
@@ -212,10 +229,10 @@ class SessionFloor(Floor):
         limit = self._speakers[who].config.max_positions
         for _ in range(LONGEST_CHARACTER):
             counts = np.zeros(self._width, np.int32)
-            for row, text in zip(rows, texts, strict=True):
+            for row, context in before.items():
                 room = min(self.lines[row].left - len(said[row]), limit - len(session.texts[row]))
                 if said[row] and not ended[row] and room > 0:
-                    counts[row] = bool(pieces(tokenizer, text, said[row])[1])
+                    counts[row] = bool(pieces(tokenizer, context, said[row])[1])
             if not counts.any():
                 return
             for row, stream in enumerate(session.generate(counts, sampling)):
@@ -227,18 +244,18 @@ class SessionFloor(Floor):
     def _draft(
         self,
         who: int,
-        text: Tokens,
+        before: Tokens,
         tokens: Sequence[int],
         logprobs: Sequence[float],
         ended: bool,
-        fits: bool,
+        full: bool,
     ) -> Draft:
         speaker = self._speakers[who]
-        parts, rest = pieces(speaker.tokenizer, text, tokens)
+        parts, rest = pieces(speaker.tokenizer, before, tokens)
         finish: DraftEnd = "length"
         if ended:
             finish = "end" if int(tokens[-1]) in speaker.eos else "halt"
-        elif len(text) + len(tokens) >= speaker.config.max_positions or not fits:
+        elif full:
             finish = "full"
         if rest and (finish != "length" or not any(parts)):
             # No more will come of these bytes: they stand in the text as what they are

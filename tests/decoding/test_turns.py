@@ -244,3 +244,17 @@ def test_members_without_a_turn_are_charged_nothing():
     assert {charge.member for charge in charges} == {"b"}
     assert [charge.usage for charge in charges] == [response.usage for response in found]
     assert all(charge.seconds > 0 for charge in charges)
+
+
+def test_spaces_before_words_are_kept_where_a_text_goes_on():
+    import tokenizers
+    from tokenizers import decoders, models
+
+    words = {"\u2581one": 0, "\u2581two": 1, "s": 2, "<|x|>": 3}
+    core = tokenizers.Tokenizer(models.WordLevel(words, unk_token="s"))
+    core.decoder = decoders.Metaspace()
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<|x|>")
+    assert pieces(tokenizer, [], [0, 2, 1]) == (("one", "s", " two"), "")
+    assert pieces(tokenizer, [3, 0], [1, 2, 3, 0]) == ((" two", "s", "", " one"), "")
