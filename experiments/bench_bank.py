@@ -81,7 +81,7 @@ def main(_: list[str]) -> None:
     size, counts = _SIZE.value, [int(count) for count in _PROMPTS.value]
     number = _ADAPTERS.value
     if _QUICK.value:
-        size, counts, number = "tiny", [1, 2], 2
+        size, counts, number = "tiny", [2], 2
     base = sized.sized_member(sized.SIZES[size])
     adapters = [random_adapter(base, seed) for seed in range(number)]
     names = [f"adapter {seed}" for seed in range(number)]

@@ -122,8 +122,8 @@ def main(_: list[str]) -> None:
     batches = [int(batch) for batch in _BATCHES.value]
     slow_repeats = [int(count) for count in _SLOW_REPEATS.value]
     if _QUICK.value:
-        size, counts, batches = "tiny", [2], [1, 2]
-        slow_repeats = [1, 1]
+        size, counts, batches = "tiny", [2], [2]
+        slow_repeats = [1]
     most = max([FUSED, *counts])
     members = [sized.sized_member(sized.SIZES[size], f"m{seed}", seed) for seed in range(most)]
     tables: dict[str, list[dict[str, object]]] = {}

@@ -141,7 +141,7 @@ def main(_: list[str]) -> None:
     batches, most, calls = [int(batch) for batch in _BATCHES.value], _MOST.value, _CALLS.value
     if _QUICK.value:
         sizes = {part: ["tiny"] for part in sizes}
-        batches, most, calls = [1, 2], 16, 2
+        batches, most, calls = [2], 16, 2
     tables: dict[str, list[dict]] = {part: [] for part in _PARTS.value}
     for name in dict.fromkeys(name for part in tables for name in sizes[part]):
         member = sized.sized_member(sized.SIZES[name])
