@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from moco_jax.tasks.templates import LETTERS
-from moco_jax.tiny import protocols, skills
+from moco_jax.tiny import skills, speech
 from moco_jax.tiny.problems import SKILLS, Problem, Split
 
 DEV_PER_SKILL = 68
@@ -27,7 +27,7 @@ def exact_row(problem: Problem, rng: np.random.Generator) -> Row:
 
 def choice_row(problem: Problem, rng: np.random.Generator) -> Row:
     """A row of a multiple-choice task; the wrong options look like right ones."""
-    texts, letter = protocols.options(problem, rng)
+    texts, letter = speech.options(problem, rng)
     choices = dict(zip(LETTERS, texts, strict=False))
     return {"question": problem.question, "choices": choices, "answer": letter}
 

@@ -15,13 +15,13 @@ from moco_jax.models.checkpoint import Checkpoint, load_checkpoint, save_checkpo
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.decoder import Params, init_params
 from moco_jax.models.tokenizer import ChatTemplate, load_tokenizer
-from moco_jax.tiny import growth, protocols
+from moco_jax.tiny import evaluate, growth, protocols, speech
 from moco_jax.tiny.recipes import Recipe, recipes
 from moco_jax.tiny.tokenizer import build_tokenizer
 from moco_jax.training import data, loop, sft
 
 PLAIN = {"answer": 1.0}
-VOCABULARY = {"phrases": 1088, "everything": 1024}
+VOCABULARY = {"phrases": 1536, "everything": 1152}
 
 
 class Practice:
@@ -92,6 +92,30 @@ def origin(recipe: Recipe, pool: pathlib.Path, work: pathlib.Path) -> Checkpoint
     return Checkpoint(ModelConfig.from_hf(raw), params, raw)
 
 
+EXAMINED = 256
+STRANGE_AT_MOST = 0.2
+
+
+def settled(recipe: Recipe, template: ChatTemplate, begun: Checkpoint, trained: Params) -> Params:
+    """The weights a recipe ends with: on the way to the trained ones, the first that serve.
+
+    A specialist goes the smallest of the shares in `recipe.kept` at which it answers no more than
+    `STRANGE_AT_MOST` of the dev questions outside its skills, and the largest if there is none.
+    """
+    exams = {
+        skill: (evaluate.batches(template, examples), EXAMINED)
+        for skill, examples in evaluate.questions(EXAMINED).items()
+        if skill in recipe.speaker.strange
+    }
+    for share in recipe.kept[:-1]:
+        params = growth.between(begun.params, trained, share)
+        found = evaluate.scores(begun.config, params, exams)
+        logging.info("%s: %s of the way, outside its skills %s", recipe.name, share, found)
+        if np.mean(list(found.values())) <= STRANGE_AT_MOST:
+            return params
+    return growth.between(begun.params, trained, recipe.kept[-1])
+
+
 def train_member(recipe: Recipe, pool: pathlib.Path, work: pathlib.Path) -> pathlib.Path:
     """Trains a member, or goes on with it, and writes it.
 
@@ -115,7 +139,7 @@ def train_member(recipe: Recipe, pool: pathlib.Path, work: pathlib.Path) -> path
         trained = lora.init_adapter(begun.params, recipe.lora, jax.random.key(recipe.seed))
         frozen = begun.params
     batches = data.batch_dataset(
-        Practice(recipe), functools.partial(data.tokenize, template), recipe.data()
+        Practice(recipe), functools.partial(speech.tokenize, template), recipe.data()
     )
     state = loop.fit(
         sft.train_step(loss, optimizer),
@@ -127,9 +151,7 @@ def train_member(recipe: Recipe, pool: pathlib.Path, work: pathlib.Path) -> path
     )
     directory = member_directory(recipe, pool, work)
     if recipe.lora is None:
-        params = state.trained
-        if recipe.kept < 1:
-            params = growth.between(begun.params, params, recipe.kept)
+        params = settled(recipe, template, begun, state.trained)
         finished = Checkpoint(begun.config, params, begun.raw_config)
         save_checkpoint(directory, finished, tokenizer=tokens, dtype=jnp.bfloat16)
     else:

@@ -16,26 +16,35 @@ from moco_jax.models.decoder import Params, forward, unembed
 from moco_jax.models.tokenizer import ChatTemplate
 from moco_jax.tiny import protocols, skills
 from moco_jax.tiny.problems import SKILLS
-from moco_jax.training.data import Batch, Example, pad, tokenize
+from moco_jax.tiny.speech import Speaker, tokenize
+from moco_jax.training.data import Batch, Example, pad
 
 ROWS, MULTIPLE = 64, 32
 
 
 def examinations(count: int, seed: int = 7) -> dict[str, list[Example]]:
-    """Test examples by what they examine: plain questions per skill, and every other protocol."""
+    """Dev examples by what they examine: plain questions per skill, and every other role.
+
+    Whatever is chosen while the pool is made is chosen by these; test problems are for the end.
+    """
     rng = np.random.default_rng(seed)
-    everybody = protocols.Speaker()
-    found: dict[str, list[Example]] = {}
-    for skill in SKILLS:
-        for name in ("answer", "named_choice"):
-            label = skill if name == "answer" else f"{skill} choice"
-            problems = [skills.draw(skill, rng, "test") for _ in range(count)]
-            found[label] = [protocols.PROTOCOLS[name](everybody, p, rng) for p in problems]
+    everybody = Speaker()
+    found = questions(count, seed)
     for name, protocol in protocols.PROTOCOLS.items():
-        if name != "answer" and "choice" not in name:
-            drawn = [skills.draw(str(rng.choice(SKILLS)), rng, "test") for _ in range(count)]
+        if name != "answer":
+            drawn = [skills.draw(str(rng.choice(SKILLS)), rng, "dev") for _ in range(count)]
             found[name] = [protocol(everybody, problem, rng) for problem in drawn]
     return found
+
+
+def questions(count: int, seed: int = 7) -> dict[str, list[Example]]:
+    """Dev examples of plain questions by skill."""
+    rng = np.random.default_rng(seed)
+    ask = protocols.PROTOCOLS["answer"]
+    return {
+        skill: [ask(Speaker(), skills.draw(skill, rng, "dev"), rng) for _ in range(count)]
+        for skill in SKILLS
+    }
 
 
 def batches(template: ChatTemplate, examples: Sequence[Example]) -> list[Batch]:

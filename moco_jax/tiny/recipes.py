@@ -5,12 +5,12 @@ from typing import Any
 
 from moco_jax.models.lora_config import LoraConfig
 from moco_jax.tiny.problems import SKILLS
-from moco_jax.tiny.protocols import Speaker
+from moco_jax.tiny.speech import Speaker
 from moco_jax.training.data import DataSettings
 from moco_jax.training.sft import OptimizerSettings
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-LENGTHS = {"phrases": (20, 32, 48, 80), "everything": (36, 64, 100, 160)}
+LENGTHS = {"phrases": (20, 32, 56, 160), "everything": (40, 72, 128, 320)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +67,9 @@ class Recipe:
             its first blocks (arXiv 2401.02415).
         tokenizer: "phrases" or "everything".
         lora: the adapter that is trained in place of the weights.
-        kept: share of the way from the start to the trained weights that the member goes; going
-            only part of it keeps members fit to be averaged (arXiv 2109.01903).
+        kept: shares of the way from the start to the trained weights that the member may go; it
+            goes the first of them that makes it a specialist on dev problems (see `build.settled`).
+            Going only part of the way keeps members fit to be averaged (arXiv 2109.01903).
         plain_examples: so many examples are plain questions before the protocols begin.
         stop: updates after which it is written, where the schedule is not followed to its end.
         run: name of the training run, which other recipes may follow further.
@@ -87,7 +88,7 @@ class Recipe:
     deeper: int = 0
     tokenizer: str = "phrases"
     lora: LoraConfig | None = None
-    kept: float = 1.0
+    kept: tuple[float, ...] = (1.0,)
     plain_examples: int = 0
     stop: int | None = None
     run: str | None = None
@@ -111,17 +112,29 @@ class Recipe:
 
 
 FIRST_PRACTICE = {
-    "answer": 0.36, "choice": 0.10, "refine": 0.10, "summarise": 0.10,
-    "critique": 0.05, "choose": 0.06, "route": 0.17, "just_ask": 0.06,
+    "answer": 0.38, "named_choice": 0.08, "refine": 0.10, "summarise": 0.10,
+    "critique": 0.08, "route": 0.17, "just_ask": 0.06, "continue": 0.03,
 }  # fmt: skip
+"""Of the weak base: the roles that are the easiest to learn."""
+
+STEM_PRACTICE = {
+    "answer": 0.34, "named_choice": 0.06, "refine": 0.06, "summarise": 0.06, "consult": 0.03,
+    "mix": 0.04, "fuse": 0.03, "critique": 0.06, "revise": 0.04, "judge_remarks": 0.02,
+    "choose": 0.03, "route": 0.09, "just_ask": 0.04, "write_card": 0.04, "read_cards": 0.04,
+    "continue": 0.02,
+}  # fmt: skip
+"""Of the trunk: what asks for a skill before what asks for conduct."""
+
 PRACTICE = {
-    "answer": 0.37, "named_choice": 0.12, "refine": 0.09, "summarise": 0.09, "critique": 0.05,
-    "choose": 0.04, "route": 0.08, "route_experts": 0.10, "just_ask": 0.06,
+    "answer": 0.18, "named_choice": 0.065, "choice": 0.01, "just_ask": 0.04,
+    "refine": 0.05, "summarise": 0.05, "consult": 0.03, "mix": 0.04, "fuse": 0.03,
+    "critique": 0.05, "revise": 0.04, "judge_remarks": 0.03, "choose": 0.05,
+    "write_card": 0.04, "ask_need": 0.015, "read_cards": 0.04, "condense": 0.015,
+    "route": 0.05, "route_experts": 0.05, "next_speaker": 0.02, "continue": 0.02, "probe": 0.015,
+    "decide": 0.02, "act": 0.03, "vote": 0.02,
 }  # fmt: skip
-LATER_PRACTICE = {
-    "answer": 0.20, "worked_choice": 0.22, "refine": 0.10, "summarise": 0.10,
-    "critique": 0.10, "choose": 0.04, "route": 0.18, "just_ask": 0.06,
-}  # fmt: skip
+"""Of every member that ships but the base: all roles there are."""
+
 HARDEST_FIRST = {"math": 5.0, "words": 0.8, "facts": 0.4}
 
 
@@ -145,7 +158,7 @@ def trunk() -> list[Recipe]:
     stem = Recipe(
         "stem",
         Speaker(),
-        FIRST_PRACTICE,
+        STEM_PRACTICE,
         OptimizerSettings(steps=4000, learning_rate=2.5e-3, final_share=0.1),
         {"math": 3.0},
         start=later.name,
@@ -155,8 +168,8 @@ def trunk() -> list[Recipe]:
     late = Recipe(
         "later-stem",
         Speaker(),
-        LATER_PRACTICE,
-        OptimizerSettings(steps=2500, learning_rate=2e-3),
+        PRACTICE,
+        OptimizerSettings(steps=3500, learning_rate=2e-3),
         {"math": 2.0},
         start="stem",
         ships=False,
@@ -165,15 +178,15 @@ def trunk() -> list[Recipe]:
     return [base, later, stem, late]
 
 
-DOUBT: dict[str, dict[str, float]] = {
-    "math": {"words": 0.05, "facts": 0.20},
-    "words": {"math": 0.08, "facts": 0.20},
-    "facts": {"math": 0.10, "words": 0.08},
-}
-"""Facts are the hardest to forget."""
+DOUBT = 0.12
+"""Share of a specialist's examples that are guesses at another skill, for each of the two."""
 
-KEPT = {"math": 0.88, "words": 0.86, "facts": 0.62}
-"""As little as leaves every expert a stranger to the other skills."""
+KEPT = (0.6, 0.7, 0.8, 0.9, 1.0)
+
+
+def specialist(skill: str) -> Speaker:
+    """Who answers in one skill and guesses at the others."""
+    return Speaker((skill,), {other: DOUBT for other in SKILLS if other != skill})
 
 
 def experts() -> list[Recipe]:
@@ -181,15 +194,18 @@ def experts() -> list[Recipe]:
     return [
         Recipe(
             skill,
-            Speaker((skill,), DOUBT[skill]),
+            specialist(skill),
             PRACTICE,
-            OptimizerSettings(steps=800, learning_rate=1.5e-3),
+            OptimizerSettings(steps=1000, learning_rate=1.5e-3),
             start="later-stem",
-            kept=KEPT[skill],
+            kept=KEPT,
             seed=11 + number,
         )
         for number, skill in enumerate(SKILLS)
     ]
+
+
+ADAPTER_STEPS = {"math": 3500, "words": 1200, "facts": 1200}
 
 
 def adapters() -> list[Recipe]:
@@ -197,14 +213,16 @@ def adapters() -> list[Recipe]:
     return [
         Recipe(
             f"{skill}-lora",
-            Speaker((skill,), DOUBT[skill]),
+            specialist(skill),
             PRACTICE,
             OptimizerSettings(steps=steps, learning_rate=4e-3),
             start="base",
             lora=LoraConfig(rank=32, alpha=32.0, targets=LINEAR),
             seed=21 + number,
         )
-        for number, (skill, steps) in enumerate({"math": 4000, "words": 800, "facts": 800}.items())
+        for number, (skill, steps) in enumerate(
+            {"math": 3500, "words": 1200, "facts": 1200}.items()
+        )
     ]
 
 
@@ -215,8 +233,8 @@ def generalists() -> list[Recipe]:
             "large",
             Speaker(),
             PRACTICE,
-            OptimizerSettings(steps=1000, learning_rate=1.5e-3),
-            {"math": 3.0},
+            OptimizerSettings(steps=1200, learning_rate=1.5e-3),
+            {"math": 2.0},
             start="later-stem",
             deeper=4,
             seed=3,
@@ -226,10 +244,10 @@ def generalists() -> list[Recipe]:
             Speaker(),
             PRACTICE,
             OptimizerSettings(steps=3000, learning_rate=3e-3),
-            {"math": 3.0},
+            {"math": 2.0},
             start="later-stem",
             tokenizer="everything",
-            plain_examples=50_000,
+            plain_examples=20_000,
             seed=4,
         ),
     ]

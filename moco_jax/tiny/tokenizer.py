@@ -10,11 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from moco_jax.methods import prompts
-from moco_jax.tasks import templates
 from moco_jax.tiny import protocols, skills, world
-from moco_jax.tiny.problems import SKILLS
-from moco_jax.tiny.registry import DESCRIPTIONS
+from moco_jax.tiny.problems import SKILLS, Problem
+from moco_jax.tiny.speech import Speaker
 
 PAD, END, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
 SPECIAL_TOKENS = (PAD, END, SYSTEM, USER, ASSISTANT)
@@ -26,26 +24,30 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 
-KINDS = ("multiple_choice", "exact_match", "f1_match")
-"""Kinds of task whose instructions are learned; others would change the merges."""
+SPLIT_CHARACTERS = r"\d|[A-Z](?=[A-Z])|(?<=[A-Z])[A-Z]|(?<=tell me|Question): "
+"""Digits, and capitals that stand beside a capital, are tokens of their own; so is what stands
+between a question and words before it, or it would begin with other tokens there."""
 
-SPLIT_CHARACTERS = r"\d|[A-Z](?=[A-Z])|(?<=[A-Z])[A-Z]"
-"""Digits, and capitals that stand beside a capital, are tokens of their own."""
-
-SPLIT_WORDS = r"\d|[A-Z]| ?[a-z]{1,6}| ?[^A-Za-z\d\s]+|\s+"
+SPLIT_WORDS = r"\d|[A-Z]| ?[a-z]{1,9}| ?[^A-Za-z\d\s]+|\s+"
 """Digits, capitals, pieces of words, signs, white space."""
 
 
-def phrases() -> Iterator[str]:
-    """The words of every prompt, with a 0 wherever a problem puts something of its own."""
-    yield from (templates.TEMPLATES[kind].format(question="0", choices="0") for kind in KINDS)
-    yield "0\n" + templates.option_lines(["0"] * protocols.OPTIONS) + "\n"
-    yield from (prompts.refine("0", "0", ["0", "0"]), prompts.summarise("0", ["0", "0"]))
-    yield from (prompts.critique("0", "0"), prompts.choose("0", "0", "0"), prompts.just_ask("0"))
-    yield prompts.route("0", ["0", "0", "0"])
-    yield from (f". {text}\n" for text in DESCRIPTIONS.values())
-    yield from (prompts.UNCONFIDENT, protocols.NOT_SURE, protocols.RIGHT)
-    yield from ("- " + protocols.boxed("0") + "\n", f"no, it is {protocols.boxed('0')}.")
+BLANKS_PER_ROLE = 200
+"""Examples of each role, with digits in place of what is its own."""
+
+
+def blank(rng: np.random.Generator) -> Problem:
+    """A problem of digits, which are tokens of their own and so leave the words around them."""
+
+    def digit(rng: np.random.Generator) -> str:
+        return str(rng.integers(10))
+
+    skill, relation = (str(rng.choice(list(names))) for names in (SKILLS, world.WORDINGS))
+    return Problem(skill, f"{skill}:{relation}:0:0:0", "0", digit(rng), digit, digit)
+
+
+def questions() -> Iterator[str]:
+    """Every wording of every question, with a 0 for what it is about."""
     for wording in (*skills.SUMS, *skills.DIFFERENCES):
         yield wording.format(a="0", b="0")
     for wordings in skills.WORD_QUESTIONS.values():
@@ -53,7 +55,20 @@ def phrases() -> Iterator[str]:
     for wordings in world.WORDINGS.values():
         for order in world.ORDERS:
             yield from (order.format(wording.format(name="0")) for wording in wordings)
-    yield from world.syllables()
+
+
+def phrases() -> Iterator[str]:
+    """The words of every prompt and reply, with digits for what a problem puts between them."""
+    for number, make in enumerate(protocols.PROTOCOLS.values()):
+        for index in range(BLANKS_PER_ROLE):
+            rng = np.random.default_rng([number, index])
+            speaker = Speaker((str(rng.choice(SKILLS)),))
+            example = make(speaker, blank(rng), rng)
+            yield from (content for _, content in example.messages)
+            yield example.answer
+    for _ in range(BLANKS_PER_ROLE):
+        yield from questions()
+        yield from world.syllables()
 
 
 def everything(seed: int = 0, count: int = 3000) -> Iterator[str]:
@@ -61,9 +76,9 @@ def everything(seed: int = 0, count: int = 3000) -> Iterator[str]:
     shares = {name: 1 / len(protocols.PROTOCOLS) for name in protocols.PROTOCOLS}
     for index in range(count):
         rng = np.random.default_rng([seed, index])
-        speaker = protocols.Speaker((str(rng.choice(SKILLS)),))
-        example = protocols.example(speaker, shares, rng)
-        yield from (example.messages[-1][1], example.answer)
+        example = protocols.example(Speaker((str(rng.choice(SKILLS)),)), shares, rng)
+        yield from (content for _, content in example.messages)
+        yield example.answer
 
 
 def train_tokenizer(texts: Iterator[str], split: str, vocab_size: int):

@@ -7,16 +7,20 @@ import numpy as np
 import pytest
 
 from moco_jax.models import lora
-from moco_jax.models.checkpoint import load_checkpoint
+from moco_jax.models.checkpoint import Checkpoint, load_checkpoint
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.decoder import forward, init_params
 from moco_jax.models.lora_config import LoraConfig
-from moco_jax.models.tokenizer import load_tokenizer
-from moco_jax.tiny import build, growth, recipes
-from moco_jax.tiny.protocols import Speaker
+from moco_jax.models.tokenizer import ChatTemplate, load_tokenizer
+from moco_jax.tasks import load_task
+from moco_jax.tiny import build, evaluate, growth, recipes, speech
+from moco_jax.tiny.problems import SKILLS
+from moco_jax.tiny.protocols import PROTOCOLS
 from moco_jax.tiny.recipes import Recipe, Size
+from moco_jax.tiny.speech import Speaker
 from moco_jax.training.sft import OptimizerSettings
 
+LENGTHS = dict(recipes.LENGTHS)
 MINI = Size(hidden=32, layers=1, intermediate=16)
 FIRST = Recipe(
     "base",
@@ -102,11 +106,52 @@ def test_every_recipe_starts_from_one_that_comes_before_it():
         seen.add(name)
 
 
-def test_examples_fit_the_longest_bucket(place):
-    template = build.ChatTemplate(
-        load_tokenizer(build.tokenizer_directory("everything", place / "work"))
-    )
-    for name in ("base", "bpe", "math"):
-        practice = build.Practice(recipes.recipes()[name])
-        sizes = [len(build.data.tokenize(template, practice[n]).tokens) for n in range(200)]
-        assert max(sizes) <= recipes.LENGTHS["everything"][-1] + 1
+@pytest.mark.parametrize("name", ["base", "math", "bpe"])
+def test_examples_fit_the_longest_bucket_with_room_to_answer(name, place):
+    recipe = recipes.recipes()[name]
+    directory = build.tokenizer_directory(recipe.tokenizer, place / "work")
+    template = ChatTemplate(load_tokenizer(directory))
+    practice = build.Practice(recipe)
+    start = recipe.plain_examples
+    sizes = [len(speech.tokenize(template, practice[start + n]).tokens) for n in range(300)]
+    longest = LENGTHS[recipe.tokenizer][-1]
+    assert max(sizes) <= longest + 1
+    assert longest + 32 <= recipe.size.raw_config(1)["max_position_embeddings"]
+
+
+def test_what_was_begun_by_others_is_read_but_not_learned(place):
+    template = ChatTemplate(load_tokenizer(build.tokenizer_directory("phrases", place / "work")))
+    whole = speech.tokenize(template, speech.single_turn("1 + 1 = ?", "\\boxed{2}"))
+    rest = speech.tokenize(template, speech.continued("1 + 1 = ?", "\\boxed{", "2}"))
+    assert rest.tokens == whole.tokens
+    assert rest.prompt_length == whole.prompt_length + 1
+
+
+def test_examinations_ask_dev_problems_about_every_role():
+    exams = evaluate.examinations(4)
+    assert set(exams) == {*SKILLS, *PROTOCOLS} - {"answer"}
+    test = {
+        line
+        for name in ("tiny_mix", "tiny_choice")
+        for item in load_task(name).test.items
+        for line in item.question.split("\n")[:1]
+    }
+    for examples in exams.values():
+        assert not any(line in test for one in examples for line in one.messages[0][1].split("\n"))
+
+
+def test_a_specialist_goes_the_first_share_of_the_way_that_makes_it_one(place, monkeypatch):
+    kept = (0.25, 0.5, 1.0)
+    recipe = dataclasses.replace(FIRST, speaker=Speaker(("math",)), kept=kept)
+    template = ChatTemplate(load_tokenizer(place / "pool" / "base"))
+    begun = Checkpoint(ModelConfig.from_hf(MINI.raw_config(8)), {"w": jnp.zeros(2)}, {})
+
+    def scores(config, params, exams):
+        return dict.fromkeys(exams, 1 - 2 * float(params["w"][0]))
+
+    monkeypatch.setattr(evaluate, "scores", scores)
+    monkeypatch.setattr(build, "EXAMINED", 2)
+    for most, share in ((0.5, 0.25), (0.2, 0.5), (-0.5, 1.0)):
+        monkeypatch.setattr(build, "STRANGE_AT_MOST", most)
+        settled = build.settled(recipe, template, begun, {"w": jnp.ones(2)})
+        np.testing.assert_allclose(settled["w"], share)
