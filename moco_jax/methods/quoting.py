@@ -1,10 +1,10 @@
 """Prompts that quote what members said, kept within the context of the member that reads them.
 
-A question is never cut, what is quoted beside it may be. A method describes each prompt as a
-`Draft` and hands a whole step of its protocol to `ask`:
+A question is never cut, what is quoted beside it may be. A method describes each prompt as an
+`Inquiry` and hands a whole step of its protocol to `ask`:
 
-    drafts = [Draft(who, item, "summarise", write, quotes) for ...]
-    said = quoting.ask(context, drafts, self.context_policy)
+    inquiries = [Inquiry(who, item, "summarise", write, quotes) for ...]
+    said = quoting.ask(context, inquiries, self.context_policy)
     quoting.conclude(final, said, notes)
 
 What a policy did to a prompt is in the note "context" of the response to it, and what it did in all
@@ -40,7 +40,7 @@ Fits = Callable[[Sequence[str]], bool]
 
 
 @dataclasses.dataclass(frozen=True)
-class Draft:
+class Inquiry:
     """A prompt that quotes texts, before it is known how much of them fits.
 
     Attributes:
@@ -66,9 +66,9 @@ class Draft:
         return Request.user(text, item=self.item.id, purpose=self.purpose, sample=self.sample)
 
 
-def plain(who: int | Member, item: Item, purpose: str = "answer", sample: int = 0) -> Draft:
-    """A draft of the item's own prompt, without quotes."""
-    return Draft(who, item, purpose, lambda _: item.prompt, (), sample)
+def plain(who: int | Member, item: Item, purpose: str = "answer", sample: int = 0) -> Inquiry:
+    """An inquiry of the item's own prompt, without quotes."""
+    return Inquiry(who, item, purpose, lambda _: item.prompt, (), sample)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,30 +98,30 @@ class Fitted:
 
 
 def ask(
-    context: Context, drafts: Sequence[Draft], policy: str, sampling: Sampling | None = None
+    context: Context, inquiries: Sequence[Inquiry], policy: str, sampling: Sampling | None = None
 ) -> list[Response]:
-    """Asks what the drafts say, in one batch; under "summarise" one more batch may go before it."""
-    fitted = fit(context, drafts, policy, sampling)
+    """Makes inquiries in one batch; under "summarise" one more batch may go before it."""
+    fitted = fit(context, inquiries, policy, sampling)
     said = context.ask([(one.who, one.request) for one in fitted], sampling) if fitted else []
     return [one.credit(response) for one, response in zip(fitted, said, strict=True)]
 
 
 def fit(
-    context: Context, drafts: Sequence[Draft], policy: str, sampling: Sampling | None = None
+    context: Context, inquiries: Sequence[Inquiry], policy: str, sampling: Sampling | None = None
 ) -> list[Fitted]:
-    """The drafts as requests that keep to a policy, for what is not asked by `ask` but scored.
+    """The inquiries as requests that keep to a policy, for what is not asked by `ask` but scored.
 
     Args:
         context: where summaries are asked for.
-        drafts: in any order; each is fitted on its own.
+        inquiries: in any order; each is fitted on its own.
         policy: one of `POLICIES`.
         sampling: of the requests and summaries; the context's own by default.
     """
     sampling = sampling or context.sampling
     if policy == "summarise":
-        return _summarise(context, drafts, sampling)
+        return _summarise(context, inquiries, sampling)
     change = {"oldest_first": _drop, "shorten": _shorten}.get(policy)
-    return [_changed(context, draft, sampling, change) for draft in drafts]
+    return [_changed(context, inquiry, sampling, change) for inquiry in inquiries]
 
 
 def context_note(responses: Sequence[Response]) -> tuple[tuple[str, dict[str, int]], ...]:
@@ -152,27 +152,27 @@ def conclude(
 
 def _changed(
     context: Context,
-    draft: Draft,
+    inquiry: Inquiry,
     sampling: Sampling,
     change: Callable[[Sequence[str], Fits], tuple[Sequence[str], Counter[str]]] | None,
 ) -> Fitted:
-    quotes: Sequence[str] = draft.quotes
+    quotes: Sequence[str] = inquiry.quotes
     done = Counter[str]()
-    fits = _fits(context, draft, sampling)
+    fits = _fits(context, inquiry, sampling)
     if change and quotes and not fits(quotes):
         quotes, done = change(quotes, fits)
-    return Fitted(draft.who, draft.request(quotes), done=_done(done))
+    return Fitted(inquiry.who, inquiry.request(quotes), done=_done(done))
 
 
-def _fits(context: Context, draft: Draft, sampling: Sampling) -> Fits:
-    """Whether a text with given quotes leaves the draft's reader room to answer."""
-    who = draft.who
+def _fits(context: Context, inquiry: Inquiry, sampling: Sampling) -> Fits:
+    """Whether a text with given quotes leaves the inquiry's reader room to answer."""
+    who = inquiry.who
     member = context.pool[who] if isinstance(who, int) else who
     most = member.config.max_positions
     room = max(most - sampling.max_new_tokens, (most - 1) // 2)
 
     def fits(quotes: Sequence[str]) -> bool:
-        turns = (Message("user", draft.write(quotes)),)
+        turns = (Message("user", inquiry.write(quotes)),)
         return len(member.template.render(turns, thinking=sampling.thinking)) <= room
 
     return fits
@@ -204,28 +204,32 @@ def _limit(quotes: Sequence[str], fits: Fits) -> int:
     return low
 
 
-def _summarise(context: Context, drafts: Sequence[Draft], sampling: Sampling) -> list[Fitted]:
+def _summarise(context: Context, inquiries: Sequence[Inquiry], sampling: Sampling) -> list[Fitted]:
     """Each reader first sums up the quotes that are too long for it, all in one batch."""
-    checks = [_fits(context, draft, sampling) for draft in drafts]
-    long = [_too_long(draft.quotes, fits) for draft, fits in zip(drafts, checks, strict=True)]
+    checks = [_fits(context, inquiry, sampling) for inquiry in inquiries]
+    long = [
+        _too_long(inquiry.quotes, fits) for inquiry, fits in zip(inquiries, checks, strict=True)
+    ]
     asks = [
-        (draft.who, _summary(context, draft, draft.quotes[place], sampling))
-        for draft, places in zip(drafts, long, strict=True)
+        (inquiry.who, _summary(context, inquiry, inquiry.quotes[place], sampling))
+        for inquiry, places in zip(inquiries, long, strict=True)
         for place in places
     ]
     said = iter(context.ask(asks, sampling) if asks else [])
     fitted = []
-    for draft, fits, places in zip(drafts, checks, long, strict=True):
+    for inquiry, fits, places in zip(inquiries, checks, long, strict=True):
         heard = {place: next(said) for place in places}
         quotes: Sequence[str] = [
             _shorter(quote, heard[place].text) if place in heard else quote
-            for place, quote in enumerate(draft.quotes)
+            for place, quote in enumerate(inquiry.quotes)
         ]
         done = Counter(summarised=len(heard))
         if heard and not fits(quotes):
             quotes, cut = _shorten(quotes, fits)
             done += cut
-        fitted.append(Fitted(draft.who, draft.request(quotes), tuple(heard.values()), _done(done)))
+        fitted.append(
+            Fitted(inquiry.who, inquiry.request(quotes), tuple(heard.values()), _done(done))
+        )
     return fitted
 
 
@@ -237,13 +241,13 @@ def _too_long(quotes: Sequence[str], fits: Fits) -> list[int]:
     return [place for place, quote in enumerate(quotes) if len(quote) > limit]
 
 
-def _summary(context: Context, draft: Draft, quote: str, sampling: Sampling) -> Request:
-    """Asks the reader of a draft to sum up one quote, shortened if even that does not fit."""
+def _summary(context: Context, inquiry: Inquiry, quote: str, sampling: Sampling) -> Request:
+    """Asks the reader of an inquiry to sum up one quote, shortened if even that does not fit."""
 
     def write(quotes: Sequence[str]) -> str:
-        return prompts.condense(draft.item.prompt, quotes[0])
+        return prompts.condense(inquiry.item.prompt, quotes[0])
 
-    short = dataclasses.replace(draft, write=write, purpose=f"condense for {draft.purpose}")
+    short = dataclasses.replace(inquiry, write=write, purpose=f"condense for {inquiry.purpose}")
     fits = _fits(context, short, sampling)
     return short.request([quote] if fits([quote]) else _shorten([quote], fits)[0])
 

@@ -5,15 +5,15 @@ from collections.abc import Callable, Generator, Sequence
 from typing import TypeVar
 
 from moco_jax.decoding.types import Response
-from moco_jax.methods.quoting import Draft
+from moco_jax.methods.quoting import Inquiry
 
 Result = TypeVar("Result")
-Protocol = Generator[list[Draft], list[Response], Result]
+Protocol = Generator[list[Inquiry], list[Response], Result]
 """What one item goes through: it yields what it asks now, is sent the answers, returns the end."""
 
 
 def side_by_side(
-    protocols: Sequence[Protocol[Result]], answer: Callable[[list[Draft]], list[Response]]
+    protocols: Sequence[Protocol[Result]], answer: Callable[[list[Inquiry]], list[Response]]
 ) -> list[Result]:
     """Runs protocols to their ends; each batch holds what all that go on ask next.
 
@@ -22,7 +22,7 @@ def side_by_side(
         answer: answers a batch, in order.
     """
     ends: dict[int, Result] = {}
-    asked: dict[int, list[Draft]] = {}
+    asked: dict[int, list[Inquiry]] = {}
 
     def go_on(place: int, replies: list[Response] | None) -> None:
         protocol = protocols[place]
@@ -35,7 +35,7 @@ def side_by_side(
         go_on(place, None)
     while asked:
         batch, asked = asked, {}
-        said = iter(answer([draft for drafts in batch.values() for draft in drafts]))
-        for place, drafts in batch.items():
-            go_on(place, list(itertools.islice(said, len(drafts))))
+        said = iter(answer([inquiry for inquiries in batch.values() for inquiry in inquiries]))
+        for place, inquiries in batch.items():
+            go_on(place, list(itertools.islice(said, len(inquiries))))
     return [ends[place] for place in range(len(protocols))]

@@ -22,9 +22,11 @@ def ask_twice_each(item, rounds):
 def test_all_that_go_on_ask_in_one_batch():
     batches = []
 
-    def answer(drafts):
-        batches.append([(draft.item.id, draft.purpose, draft.who) for draft in drafts])
-        return [Response(f"{draft.item.id} {draft.purpose} {draft.who}") for draft in drafts]
+    def answer(inquiries):
+        batches.append([(inquiry.item.id, inquiry.purpose, inquiry.who) for inquiry in inquiries])
+        return [
+            Response(f"{inquiry.item.id} {inquiry.purpose} {inquiry.who}") for inquiry in inquiries
+        ]
 
     rounds = [2, 0, 1, 3]
     ends = side_by_side([ask_twice_each(*pair) for pair in zip(ITEMS, rounds, strict=True)], answer)
@@ -42,4 +44,4 @@ def test_an_error_of_one_protocol_is_not_hidden():
         raise ValueError("no such action")
 
     with pytest.raises(ValueError, match="no such action"):
-        side_by_side([fails()], lambda drafts: [Response("")] * len(drafts))
+        side_by_side([fails()], lambda inquiries: [Response("")] * len(inquiries))

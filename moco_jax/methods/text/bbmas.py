@@ -9,7 +9,7 @@ from moco_jax.method import Method, NeedsError, Workbench
 from moco_jax.methods import prompts, quoting
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.labels import as_reply, weigh
-from moco_jax.methods.quoting import Draft
+from moco_jax.methods.quoting import Inquiry
 from moco_jax.methods.side_by_side import side_by_side
 from moco_jax.methods.text.blackboard import SELECT, Board, Rules
 from moco_jax.system import Context, System
@@ -54,20 +54,22 @@ class Agents(System):
         )
         boards = [Board(item, rules, context.seed) for item in items]
         return side_by_side(
-            [board.work() for board in boards], lambda drafts: self._answer(drafts, context)
+            [board.work() for board in boards], lambda inquiries: self._answer(inquiries, context)
         )
 
-    def _answer(self, drafts: Sequence[Draft], context: Context) -> list[Response]:
+    def _answer(self, inquiries: Sequence[Inquiry], context: Context) -> list[Response]:
         """Replies in order; actions are weighed, not written, where the selection is by score."""
-        weighed = [self.selection == "score" and draft.purpose == SELECT for draft in drafts]
-        chosen = [draft for draft, weighs in zip(drafts, weighed, strict=True) if weighs]
-        written = [draft for draft, weighs in zip(drafts, weighed, strict=True) if not weighs]
+        weighed = [self.selection == "score" and inquiry.purpose == SELECT for inquiry in inquiries]
+        chosen = [inquiry for inquiry, weighs in zip(inquiries, weighed, strict=True) if weighs]
+        written = [
+            inquiry for inquiry, weighs in zip(inquiries, weighed, strict=True) if not weighs
+        ]
         replies = iter(quoting.ask(context, written, self.context_policy))
         choices = iter(self._weigh(chosen, context))
         return [next(choices if weighs else replies) for weighs in weighed]
 
-    def _weigh(self, drafts: Sequence[Draft], context: Context) -> list[Response]:
-        fitted = quoting.fit(context, drafts, self.context_policy)
+    def _weigh(self, inquiries: Sequence[Inquiry], context: Context) -> list[Response]:
+        fitted = quoting.fit(context, inquiries, self.context_policy)
         labels = tuple(prompts.ACTIONS)
         found = weigh(context, [(one.who, one.request) for one in fitted], labels)
         return [

@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 
 from moco_jax.decoding.types import Response
 from moco_jax.methods import prompts, quoting
-from moco_jax.methods.quoting import Draft
+from moco_jax.methods.quoting import Inquiry
 from moco_jax.methods.side_by_side import Protocol
 from moco_jax.methods.votes import chance, leaders, tally
 from moco_jax.tasks import Item
@@ -106,7 +106,7 @@ class Board:
 
     def _select(
         self, acting: Sequence[int]
-    ) -> Generator[list[Draft], list[Response], dict[int, str]]:
+    ) -> Generator[list[Inquiry], list[Response], dict[int, str]]:
         """The action that each agent chooses; who names none, or several, is asked again."""
         actions: dict[int, str] = {}
         for attempt in range(self.rules.attempts):
@@ -114,7 +114,8 @@ class Board:
             if not undecided:
                 break
             replies = yield [
-                self._draft(agent, SELECT, prompts.choose_action(), attempt) for agent in undecided
+                self._inquiry(agent, SELECT, prompts.choose_action(), attempt)
+                for agent in undecided
             ]
             self.said += replies
             for agent, reply in zip(undecided, replies, strict=True):
@@ -126,13 +127,13 @@ class Board:
 
     def _write(
         self, iteration: int, actions: dict[int, str]
-    ) -> Generator[list[Draft], list[Response], list[Entry]]:
+    ) -> Generator[list[Inquiry], list[Response], list[Entry]]:
         """The entries of an iteration: all its agents read the board as it was before."""
         able = {agent: action for agent, action in actions.items() if action != INVALID}
         replies: list[Response] = []
         if able:
             replies = yield [
-                self._draft(agent, action.lower(), prompts.act(action, self.item.kind))
+                self._inquiry(agent, action.lower(), prompts.act(action, self.item.kind))
                 for agent, action in able.items()
             ]
         self.said += replies
@@ -145,17 +146,17 @@ class Board:
         self.entries += written
         return written
 
-    def _draft(self, agent: int, purpose: str, task: str, sample: int = 0) -> Draft:
+    def _inquiry(self, agent: int, purpose: str, task: str, sample: int = 0) -> Inquiry:
         lines = tuple(
             prompts.board_entry(number, entry.iteration, entry.action.lower(), entry.text)
             for number, entry in enumerate(self.entries, 1)
         )
         write = functools.partial(prompts.read_board, self.item.prompt, task=task)
-        return Draft(self.rules.agents[agent], self.item, purpose, write, lines, sample)
+        return Inquiry(self.rules.agents[agent], self.item, purpose, write, lines, sample)
 
     def _conclude(
         self, finished: Sequence[Entry], exhausted: bool
-    ) -> Generator[list[Draft], list[Response], Response]:
+    ) -> Generator[list[Inquiry], list[Response], Response]:
         """The conclusion that most agents vote for; the earliest of equals, or the only one."""
         found: dict[str, Entry] = {}
         for entry in finished:
@@ -181,12 +182,12 @@ class Board:
         )
         return quoting.conclude(final, self.said, notes)
 
-    def _ballot(self, who: int, conclusions: Sequence[str]) -> Draft:
+    def _ballot(self, who: int, conclusions: Sequence[str]) -> Inquiry:
         shown = tuple(
             prompts.conclusion(number, text) for number, text in enumerate(conclusions, 1)
         )
         write = functools.partial(prompts.vote_on_conclusions, self.item.prompt)
-        return Draft(who, self.item, VOTE, write, shown)
+        return Inquiry(who, self.item, VOTE, write, shown)
 
 
 def named_action(reply: str) -> str | None:

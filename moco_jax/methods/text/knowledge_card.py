@@ -12,7 +12,7 @@ from moco_jax.decoding.types import Response
 from moco_jax.method import Method, NeedsError, Workbench
 from moco_jax.methods import prompts
 from moco_jax.methods.checks import one_of, within
-from moco_jax.methods.quoting import POLICIES, ContextPolicy, Draft, ask, conclude, plain
+from moco_jax.methods.quoting import POLICIES, ContextPolicy, Inquiry, ask, conclude, plain
 from moco_jax.system import Context, System
 from moco_jax.tasks import Item
 
@@ -90,8 +90,8 @@ class Cards(System):
                 self._select(item, dossier)
         if "brevity" in self.selectors:
             self._condense(items, dossiers, context)
-        drafts = [self._answer(item, one) for item, one in zip(items, dossiers, strict=True)]
-        finals = ask(context, drafts, self.context_policy)
+        inquiries = [self._answer(item, one) for item, one in zip(items, dossiers, strict=True)]
+        finals = ask(context, inquiries, self.context_policy)
         results = []
         for dossier, final in zip(dossiers, finals, strict=True):
             authors = [context.pool[who].name for who, _ in dossier.cards]
@@ -103,11 +103,11 @@ class Cards(System):
         self, items: Sequence[Item], dossiers: Sequence[Dossier], context: Context
     ) -> None:
         """The answerer says what it would have to know."""
-        drafts = [
-            Draft(self.answerer, item, "need", functools.partial(_need, item.question))
+        inquiries = [
+            Inquiry(self.answerer, item, "need", functools.partial(_need, item.question))
             for item in items
         ]
-        replies = ask(context, drafts, self.context_policy)
+        replies = ask(context, inquiries, self.context_policy)
         for dossier, reply in zip(dossiers, replies, strict=True):
             dossier.said.append(reply)
             dossier.need = reply.text.strip()
@@ -116,14 +116,16 @@ class Cards(System):
 
     def _write(self, items: Sequence[Item], dossiers: Sequence[Dossier], context: Context) -> None:
         """Every writer's card for every item that wants any."""
-        drafts = []
+        inquiries = []
         for item, dossier in zip(items, dossiers, strict=True):
             write = functools.partial(_card, item.question)
             need = (dossier.need,) if dossier.need else ()
-            drafts += [
-                Draft(who, item, "knowledge", write, need) for who in self.writers if dossier.wanted
+            inquiries += [
+                Inquiry(who, item, "knowledge", write, need)
+                for who in self.writers
+                if dossier.wanted
             ]
-        cards = iter(ask(context, drafts, self.context_policy))
+        cards = iter(ask(context, inquiries, self.context_policy))
         for dossier in dossiers:
             for who in self.writers if dossier.wanted else ():
                 card = next(cards)
@@ -142,11 +144,13 @@ class Cards(System):
         self, items: Sequence[Item], dossiers: Sequence[Dossier], context: Context
     ) -> None:
         """Authors sum up their cards; a summary that is no shorter is not used."""
-        drafts = []
+        inquiries = []
         for item, dossier in zip(items, dossiers, strict=True):
             write = functools.partial(_brief, item.question)
-            drafts += [Draft(who, item, "brevity", write, (text,)) for who, text in dossier.cards]
-        briefs = iter(ask(context, drafts, self.context_policy))
+            inquiries += [
+                Inquiry(who, item, "brevity", write, (text,)) for who, text in dossier.cards
+            ]
+        briefs = iter(ask(context, inquiries, self.context_policy))
         for dossier in dossiers:
             for place, (who, text) in enumerate(dossier.cards):
                 brief = next(briefs)
@@ -154,12 +158,12 @@ class Cards(System):
                 if 0 < len(brief.text.strip()) < len(text):
                     dossier.cards[place] = who, brief.text.strip()
 
-    def _answer(self, item: Item, dossier: Dossier) -> Draft:
+    def _answer(self, item: Item, dossier: Dossier) -> Inquiry:
         if not dossier.cards:
             return plain(self.answerer, item)
         write = functools.partial(prompts.read_cards, item.prompt)
         quotes = tuple(text for _, text in dossier.cards)
-        return Draft(self.answerer, item, "answer with knowledge", write, quotes)
+        return Inquiry(self.answerer, item, "answer with knowledge", write, quotes)
 
 
 def _need(question: str, _: Sequence[str]) -> str:

@@ -101,8 +101,8 @@ class Blend(System):
             for first, second in itertools.permutations(range(len(row)), 2)
             if row[first].text.strip() != row[second].text.strip()
         ]
-        drafts = [
-            quoting.Draft(
+        inquiries = [
+            quoting.Inquiry(
                 ranker,
                 items[number],
                 "judge",
@@ -111,7 +111,7 @@ class Blend(System):
             )
             for number, first, second in pairs
         ]
-        fitted = quoting.fit(context, drafts, self.context_policy)
+        fitted = quoting.fit(context, inquiries, self.context_policy)
         weighed = weigh(context, [(one.who, one.request) for one in fitted], LABELS)
         size = len(context.pool)
         judged: list[tuple[np.ndarray, list[Response]]] = [
@@ -131,8 +131,8 @@ class Blend(System):
         context: Context,
     ) -> list[Response]:
         fuser = same_model("fuser_model_name", self.fuser, self.fuser_identity, context.pool)
-        drafts = [
-            quoting.Draft(
+        inquiries = [
+            quoting.Inquiry(
                 fuser,
                 item,
                 "fuse",
@@ -144,7 +144,7 @@ class Blend(System):
         sampling = context.sampling
         if self.fuser_tokens is not None:
             sampling = dataclasses.replace(sampling, max_new_tokens=self.fuser_tokens)
-        return quoting.ask(context, drafts, self.context_policy, sampling)
+        return quoting.ask(context, inquiries, self.context_policy, sampling)
 
 
 def _choose(asked: str, quotes: Sequence[str]) -> str:

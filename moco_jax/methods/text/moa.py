@@ -9,7 +9,7 @@ from moco_jax.method import Method, NeedsError, Workbench
 from moco_jax.methods import prompts
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.extra import find_model, same_model
-from moco_jax.methods.quoting import POLICIES, ContextPolicy, Draft, ask, conclude, plain
+from moco_jax.methods.quoting import POLICIES, ContextPolicy, Inquiry, ask, conclude, plain
 from moco_jax.pool import Member, Pool
 from moco_jax.system import Context, System
 from moco_jax.tasks import Item
@@ -44,20 +44,20 @@ class Layers(System):
         said: list[list[Response]] = [[] for _ in items]
         for number in range(1, self.rounds + 1):
             purpose = "answer" if number == 1 else f"propose round {number}"
-            drafts = [
-                self._draft(who, item, purpose, past[-size:], sample)
+            inquiries = [
+                self._inquiry(who, item, purpose, past[-size:], sample)
                 for item, past in zip(items, said, strict=True)
                 for who, sample in places
             ]
-            heard = ask(context, drafts, self.context_policy)
+            heard = ask(context, inquiries, self.context_policy)
             for index, past in enumerate(said):
                 past += heard[index * size : (index + 1) * size]
         writer = self._writer(context.pool)
-        drafts = [
-            self._draft(writer, item, "aggregate", past[-size:])
+        inquiries = [
+            self._inquiry(writer, item, "aggregate", past[-size:])
             for item, past in zip(items, said, strict=True)
         ]
-        finals = ask(context, drafts, self.context_policy)
+        finals = ask(context, inquiries, self.context_policy)
         return [
             conclude(
                 final,
@@ -72,14 +72,14 @@ class Layers(System):
             return self.aggregator
         return same_model("aggregator_model", self.aggregator, self.identity, pool)
 
-    def _draft(
+    def _inquiry(
         self,
         who: int | Member,
         item: Item,
         purpose: str,
         proposals: Sequence[Response],
         sample: int = 0,
-    ) -> Draft:
+    ) -> Inquiry:
         """The item's own prompt without proposals, and else one that quotes them."""
         if not proposals:
             return plain(who, item, purpose, sample)
@@ -87,7 +87,7 @@ class Layers(System):
         def write(texts: Sequence[str]) -> str:
             return prompts.remind(prompts.mix(item.prompt, texts), item.kind)
 
-        return Draft(who, item, purpose, write, self._references(proposals), sample)
+        return Inquiry(who, item, purpose, write, self._references(proposals), sample)
 
     def _references(self, proposals: Sequence[Response]) -> tuple[str, ...]:
         texts = [proposal.text.strip() for proposal in proposals]

@@ -10,7 +10,7 @@ from moco_jax.method import Method, Needs, NeedsError, Workbench
 from moco_jax.methods import prompts
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.labels import label_probabilities
-from moco_jax.methods.quoting import POLICIES, ContextPolicy, Draft, ask, conclude, fit, plain
+from moco_jax.methods.quoting import POLICIES, ContextPolicy, Inquiry, ask, conclude, fit, plain
 from moco_jax.methods.votes import chance
 from moco_jax.system import Context, System
 from moco_jax.tasks import Item
@@ -54,18 +54,18 @@ class Feedback(System):
     def respond(self, items: Sequence[Item], context: Context) -> list[Response]:
         """The final answer to every item."""
         size = len(context.pool)
-        drafts = [plain(who, item) for item in items for who in range(size)]
-        said = ask(context, drafts, self.context_policy)
+        inquiries = [plain(who, item) for item in items for who in range(size)]
+        said = ask(context, inquiries, self.context_policy)
         answers = [said[i * size : (i + 1) * size] for i in range(len(items))]
         reviews = [Review(first, list(first)) for first in answers]
         for number in range(2, self.rounds + 1):
             self._round(number, items, reviews, context)
-        drafts = []
+        inquiries = []
         for item, review in zip(items, reviews, strict=True):
             write = functools.partial(prompts.summarise, item.prompt)
             quotes = tuple(answer.text for answer in review.answers)
-            drafts.append(Draft(self.writer, item, "summarise", write, quotes))
-        finals = ask(context, drafts, self.context_policy)
+            inquiries.append(Inquiry(self.writer, item, "summarise", write, quotes))
+        finals = ask(context, inquiries, self.context_policy)
         for review, final in zip(reviews, finals, strict=True):
             review.said.append(final)
         if self.abstain:
@@ -86,11 +86,11 @@ class Feedback(System):
             for author in range(size)
         ]
         remarks = self._remarks(f"feedback round {number}", cases, context)
-        drafts = [
+        inquiries = [
             _revision(author, item, f"revise round {number}", answer, about)
             for (item, author, answer), about in zip(cases, remarks, strict=True)
         ]
-        revised = ask(context, drafts, self.context_policy)
+        revised = ask(context, inquiries, self.context_policy)
         for index, review in enumerate(reviews):
             mine = slice(index * size, (index + 1) * size)
             review.answers = revised[mine]
@@ -102,14 +102,14 @@ class Feedback(System):
         self, purpose: str, cases: Sequence[tuple[Item, int, Response]], context: Context
     ) -> list[list[Response]]:
         """What drawn critics say about each (item, author, answer), in pool order, in one batch."""
-        drafts = []
+        inquiries = []
         for item, author, answer in cases:
             others = [who for who in range(len(context.pool)) if who != author]
             luck = chance(context.seed, f"{MultiagentFeedback.name} {purpose} {author}", item.id)
             for critic in sorted(luck.choice(others, self.critics, replace=False).tolist()):
                 write = functools.partial(_critique, item.prompt)
-                drafts.append(Draft(critic, item, purpose, write, (answer.text,)))
-        said = ask(context, drafts, self.context_policy)
+                inquiries.append(Inquiry(critic, item, purpose, write, (answer.text,)))
+        said = ask(context, inquiries, self.context_policy)
         return [said[i : i + self.critics] for i in range(0, len(said), self.critics)]
 
     def _judge(
@@ -122,8 +122,10 @@ class Feedback(System):
         """Critics speak about the final answers; the writer gives up those it then thinks wrong."""
         cases = [(item, self.writer, final) for item, final in zip(items, finals, strict=True)]
         remarks = self._remarks("final feedback", cases, context)
-        drafts = [_verdict(self.writer, *case) for case in zip(items, finals, remarks, strict=True)]
-        fitted = fit(context, drafts, self.context_policy)
+        inquiries = [
+            _verdict(self.writer, *case) for case in zip(items, finals, remarks, strict=True)
+        ]
+        fitted = fit(context, inquiries, self.context_policy)
         asks = [(self.writer, one.request) for one in fitted]
         results = []
         weighed = label_probabilities(context, asks, ("yes", "no"))
@@ -151,18 +153,18 @@ def _critique(question: str, texts: Sequence[str]) -> str:
 
 def _revision(
     author: int, item: Item, purpose: str, own: Response, about: Sequence[Response]
-) -> Draft:
+) -> Inquiry:
     def write(texts: Sequence[str]) -> str:
         return prompts.revise(item.prompt, texts[-1], texts[:-1])
 
-    return Draft(author, item, purpose, write, (*(remark.text for remark in about), own.text))
+    return Inquiry(author, item, purpose, write, (*(remark.text for remark in about), own.text))
 
 
-def _verdict(judge: int, item: Item, final: Response, about: Sequence[Response]) -> Draft:
+def _verdict(judge: int, item: Item, final: Response, about: Sequence[Response]) -> Inquiry:
     def write(texts: Sequence[str]) -> str:
         return prompts.judge_remarks(item.prompt, texts[-1], texts[:-1])
 
-    return Draft(judge, item, "judge", write, (*(remark.text for remark in about), final.text))
+    return Inquiry(judge, item, "judge", write, (*(remark.text for remark in about), final.text))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from moco_jax.decoding.types import Response
 from moco_jax.method import Method, NeedsError, Workbench
 from moco_jax.methods import prompts
 from moco_jax.methods.checks import one_of, within
-from moco_jax.methods.quoting import POLICIES, ContextPolicy, Draft, ask, conclude, plain
+from moco_jax.methods.quoting import POLICIES, ContextPolicy, Inquiry, ask, conclude, plain
 from moco_jax.methods.votes import VOTED, first_voter, leaders, tally, vote_of
 from moco_jax.system import Context, System
 from moco_jax.tasks import Item
@@ -32,13 +32,13 @@ class Table:
     agreed: bool = False
 
 
-def refinement(who: int, item: Item, purpose: str, own: str, others: Sequence[str]) -> Draft:
+def refinement(who: int, item: Item, purpose: str, own: str, others: Sequence[str]) -> Inquiry:
     """Asks a member for a better answer after reading others; its own is the last to be dropped."""
 
     def write(texts: Sequence[str]) -> str:
         return prompts.refine(item.prompt, texts[-1], texts[:-1])
 
-    return Draft(who, item, purpose, write, (*others, own))
+    return Inquiry(who, item, purpose, write, (*others, own))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,10 +76,10 @@ class Debate(System):
         """All members answer all items whose debate goes on."""
         live = [(i, t) for i, t in zip(items, tables, strict=True) if not t.agreed]
         size = len(context.pool)
-        drafts = [
-            self._draft(number, who, item, table) for item, table in live for who in range(size)
+        inquiries = [
+            self._inquiry(number, who, item, table) for item, table in live for who in range(size)
         ]
-        said = ask(context, drafts, self.context_policy)
+        said = ask(context, inquiries, self.context_policy)
         for index, (item, table) in enumerate(live):
             table.answers = said[index * size : (index + 1) * size]
             table.said += table.answers
@@ -89,7 +89,7 @@ class Debate(System):
             )
             table.agreed = len(votes) == 1 and None not in votes
 
-    def _draft(self, number: int, who: int, item: Item, table: Table) -> Draft:
+    def _inquiry(self, number: int, who: int, item: Item, table: Table) -> Inquiry:
         if number == 0:
             return plain(who, item)
         texts = [self._quote(answer) for answer in table.answers]
@@ -105,12 +105,12 @@ class Debate(System):
         """The best member on dev writes the final answer, where not all agree already."""
         writer = self.ranking[0]
         open_items = [(i, t) for i, t in zip(items, tables, strict=True) if not t.agreed]
-        drafts = []
+        inquiries = []
         for item, table in open_items:
             write = functools.partial(prompts.summarise, item.prompt)
             quotes = tuple(self._quote(answer) for answer in table.answers)
-            drafts.append(Draft(writer, item, "summarise", write, quotes))
-        written = iter(ask(context, drafts, self.context_policy))
+            inquiries.append(Inquiry(writer, item, "summarise", write, quotes))
+        written = iter(ask(context, inquiries, self.context_policy))
         finals = []
         for table in tables:
             final = table.answers[writer]

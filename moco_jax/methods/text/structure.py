@@ -58,12 +58,12 @@ class Network(System):
         latest: list[dict[int, Response]] = [{} for _ in items]
         said: list[list[Response]] = [[] for _ in items]
         for number, members in enumerate(speakers(self.reads, reporters, self.rounds)):
-            drafts = [
-                self._draft(number, who, item, answers)
+            inquiries = [
+                self._inquiry(number, who, item, answers)
                 for item, answers in zip(items, latest, strict=True)
                 for who in members
             ]
-            heard = quoting.ask(context, drafts, self.context_policy)
+            heard = quoting.ask(context, inquiries, self.context_policy)
             for index in range(len(items)):
                 fresh = heard[index * len(members) : (index + 1) * len(members)]
                 latest[index] |= zip(members, fresh, strict=True)
@@ -71,9 +71,9 @@ class Network(System):
         rows = zip(items, latest, said, strict=True)
         return [self._close(item, answers, turns) for item, answers, turns in rows]
 
-    def _draft(
+    def _inquiry(
         self, number: int, who: int, item: Item, answers: dict[int, Response]
-    ) -> quoting.Draft:
+    ) -> quoting.Inquiry:
         if number == 0:
             return quoting.plain(who, item)
         others = [answers[source].text for source in self.reads[who]]

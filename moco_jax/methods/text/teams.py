@@ -49,7 +49,7 @@ class Team:
             found[node] = (self.members[node], node == self.end, heard)
         return found
 
-    def draft(self, node: int, item: Item, said: Said) -> quoting.Draft:
+    def inquiry(self, node: int, item: Item, said: Said) -> quoting.Inquiry:
         """What the member at a node is asked once all that it reads is said."""
         who = self.members[node]
         quotes = tuple(said[source].text for source in self._heard(node, said))
@@ -58,7 +58,7 @@ class Team:
         purpose, write = "consult", prompts.consult
         if node == self.end:
             purpose, write = "summarise", prompts.summarise
-        return quoting.Draft(who, item, purpose, functools.partial(write, item.prompt), quotes)
+        return quoting.Inquiry(who, item, purpose, functools.partial(write, item.prompt), quotes)
 
     def _heard(self, node: int, spoken: Iterable[int]) -> list[int]:
         """What a node reads; the first to speak first, the oldest where quotes have to go."""
@@ -91,14 +91,14 @@ def work(
     said: list[list[Said]] = [[{} for _ in items] for _ in teams]
     for depth in range(max(len(team.order) for team in teams)):
         turns: list[tuple[Said, int, Key]] = []
-        fresh: dict[Key, quoting.Draft] = {}
+        fresh: dict[Key, quoting.Inquiry] = {}
         for team, rows in zip(teams, said, strict=True):
             for node in team.order[depth] if depth < len(team.order) else ():
                 for number, (item, row) in enumerate(zip(items, rows, strict=True)):
                     key = number, team.histories[node]
                     turns.append((row, node, key))
                     if key not in known and key not in fresh:
-                        fresh[key] = team.draft(node, item, row)
+                        fresh[key] = team.inquiry(node, item, row)
         heard = quoting.ask(context, list(fresh.values()), policy, sampling)
         known |= zip(fresh, heard, strict=True)
         for row, node, key in turns:
