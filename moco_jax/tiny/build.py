@@ -16,12 +16,12 @@ from moco_jax.models.config import ModelConfig
 from moco_jax.models.decoder import Params, init_params
 from moco_jax.models.tokenizer import ChatTemplate, load_tokenizer
 from moco_jax.tiny import evaluate, growth, protocols, speech
-from moco_jax.tiny.recipes import Recipe, recipes
+from moco_jax.tiny.recipes import LENGTHS, Recipe, recipes
 from moco_jax.tiny.tokenizer import build_tokenizer
 from moco_jax.training import data, loop, sft
 
 PLAIN = {"answer": 1.0}
-VOCABULARY = {"phrases": 1536, "everything": 1152}
+VOCABULARY = {"phrases": 1536, "everything": 1024}
 
 
 class Practice:
@@ -92,6 +92,24 @@ def origin(recipe: Recipe, pool: pathlib.Path, work: pathlib.Path) -> Checkpoint
     return Checkpoint(ModelConfig.from_hf(raw), params, raw)
 
 
+def claim(recipe: Recipe, work: pathlib.Path) -> None:
+    """Says in the workshop what trains there, so that nothing else goes on from its checkpoints.
+
+    Raises:
+        ValueError: a recipe of this name was begun there that differs from this one.
+    """
+    directory = work / "recipes"
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{recipe.name}.txt"
+    text = f"{recipe}\n{VOCABULARY[recipe.tokenizer]} tokens, {LENGTHS[recipe.tokenizer]}\n"
+    if path.is_file() and path.read_text() != text:
+        raise ValueError(
+            f"{path} is another recipe for {recipe.name}, whose checkpoints may stand in {work}; "
+            "train in another directory, or remove that one"
+        )
+    path.write_text(text)
+
+
 EXAMINED = 256
 STRANGE_AT_MOST = 0.2
 
@@ -127,6 +145,7 @@ def train_member(recipe: Recipe, pool: pathlib.Path, work: pathlib.Path) -> path
     Returns:
         The member's directory.
     """
+    claim(recipe, work)
     tokens = tokenizer_directory(recipe.tokenizer, work)
     template = ChatTemplate(load_tokenizer(tokens))
     begun = origin(recipe, pool, work)

@@ -5,15 +5,17 @@ The scores that the documentation states come from the library's own decoding.
 """
 
 import functools
+import pathlib
 from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from moco_jax.models.checkpoint import load_checkpoint
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.decoder import Params, forward, unembed
-from moco_jax.models.tokenizer import ChatTemplate
+from moco_jax.models.tokenizer import ChatTemplate, load_tokenizer
 from moco_jax.tiny import protocols, skills
 from moco_jax.tiny.problems import SKILLS
 from moco_jax.tiny.speech import Speaker, tokenize
@@ -22,18 +24,24 @@ from moco_jax.training.data import Batch, Example, pad
 ROWS, MULTIPLE = 64, 32
 
 
-def examinations(count: int, seed: int = 7) -> dict[str, list[Example]]:
+def examinations(
+    count: int, among: Sequence[str] = SKILLS, seed: int = 7
+) -> dict[str, list[Example]]:
     """Dev examples by what they examine: plain questions per skill, and every other role.
 
     Whatever is chosen while the pool is made is chosen by these; test problems are for the end.
+
+    Args:
+        count: examples of each.
+        among: skills that the other roles are examined in, which the member should have.
+        seed: of the problems.
     """
     rng = np.random.default_rng(seed)
-    everybody = Speaker()
     found = questions(count, seed)
     for name, protocol in protocols.PROTOCOLS.items():
         if name != "answer":
-            drawn = [skills.draw(str(rng.choice(SKILLS)), rng, "dev") for _ in range(count)]
-            found[name] = [protocol(everybody, problem, rng) for problem in drawn]
+            drawn = [skills.draw(str(rng.choice(list(among))), rng, "dev") for _ in range(count)]
+            found[name] = [protocol(Speaker(), problem, rng) for problem in drawn]
     return found
 
 
@@ -75,3 +83,22 @@ def scores(
         )
         for name, (parts, count) in exams.items()
     }
+
+
+def examine(
+    directory: pathlib.Path, among: Sequence[str] = SKILLS, count: int = 128
+) -> dict[str, float]:
+    """Scores of a member that is no adapter, in all `examinations`.
+
+    Args:
+        directory: where it stands.
+        among: its skills.
+        count: examples of each examination.
+    """
+    found = load_checkpoint(directory, dtype=jnp.float32)
+    template = ChatTemplate(load_tokenizer(directory))
+    exams = {
+        name: (batches(template, examples), count)
+        for name, examples in examinations(count, among).items()
+    }
+    return scores(found.config, found.params, exams)

@@ -41,6 +41,6 @@ def tiny_pool_path(name: str) -> pathlib.Path:
     if not path.is_dir():
         raise FileNotFoundError(
             f"the weights of {PREFIX}{short} are not at {path}; reinstall the package with its "
-            "data, or train them with experiments/train_tiny_pool.py"
+            "data, or train them with experiments/train_tiny_pool.py --install"
         )
     return path

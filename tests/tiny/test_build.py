@@ -155,3 +155,10 @@ def test_a_specialist_goes_the_first_share_of_the_way_that_makes_it_one(place, m
         monkeypatch.setattr(build, "STRANGE_AT_MOST", most)
         settled = build.settled(recipe, template, begun, {"w": jnp.ones(2)})
         np.testing.assert_allclose(settled["w"], share)
+
+
+def test_a_workshop_is_for_one_set_of_recipes(tmp_path):
+    build.claim(FIRST, tmp_path)
+    build.claim(FIRST, tmp_path)
+    with pytest.raises(ValueError, match="another recipe for base"):
+        build.claim(dataclasses.replace(FIRST, seed=2), tmp_path)

@@ -69,7 +69,9 @@ def condensing(speaker: Speaker, problem: Problem, rng: np.random.Generator) -> 
     del speaker  # Nothing has to be known for it.
     answer = problem.answer if rng.random() < 0.7 else problem.wrong_guess(rng)
     told = card(problem, answer) if rng.random() < 0.5 else f"it is {boxed(answer)}."
-    parts = [told, *rng.choice([NOT_SURE, told], int(rng.integers(1, 3)))]
+    if rng.random() < 0.08:
+        told = NOT_SURE
+    parts = [told, *rng.choice([NOT_SURE, told], int(rng.integers(0, 3)))]
     rng.shuffle(parts)
     asked = scene(problem, rng)
     text = " ".join(str(part) for part in parts)
