@@ -26,7 +26,9 @@ demo: $(VENV)/installed
 	  --html=$(DEMO)/report.html \
 	  --set 'api_prompt_routing.model_descriptions=$(DESCRIPTIONS)' \
 	  $(foreach name,$(BASED),--set 'weight_$(name).base_model=tiny:base') \
-	  --set weight_dare_ties.base_model_name=tiny:base
+	  --set weight_dare_ties.base_model_name=tiny:base \
+	  --set api_switch_generation.selector_model_name=tiny:base \
+	  --set text_structure.structure_type=complete
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m "not parity"

@@ -34,7 +34,15 @@ DESCRIPTIONS = [
     "good with letters and spelling",
     "knows people, their homes, pets, drinks and crafts",
 ]
-SETTINGS = {"api_prompt_routing": {"model_descriptions": DESCRIPTIONS}}
+BASE = "tiny:base"
+BASED = ("task_arithmetic", "ties", "dare", "della", "breadcrumbs", "model_stock")
+SETTINGS = {
+    "api_prompt_routing": {"model_descriptions": DESCRIPTIONS},
+    "api_switch_generation": {"selector_model_name": BASE},
+    "text_structure": {"structure_type": "complete"},
+    "weight_dare_ties": {"base_model_name": BASE},
+    **{f"weight_{name}": {"base_model": BASE} for name in BASED},
+}
 
 
 def possible(names: list[str]) -> dict[str, Method]:
