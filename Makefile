@@ -9,15 +9,21 @@ DESCRIPTIONS := ["good with numbers, sums and differences", "good with letters a
   "knows people, their homes, pets, drinks and crafts"]
 # Merges of what the experts changed in the model they were all made from.
 BASED := task_arithmetic ties dare della breadcrumbs model_stock
+# Settings without a default
+GIVEN := $(foreach name,$(BASED),--set weight_$(name).base_model=tiny:base) \
+  --set weight_dare_ties.base_model_name=tiny:base \
+  --set api_switch_generation.selector_model_name=tiny:base \
+  --set text_structure.structure_type=complete
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test parity lint format bench clean
+.PHONY: help demo test parity lint format bench comparison clean
 
 help:
 	@echo "make demo    install, let the tiny pool collaborate on tiny_mix, write a report"
 	@echo "make test    install, run the test suite (no torch)"
 	@echo "make parity  the same with the comparisons with PyTorch"
 	@echo "make lint    formatting, lint, import rules and types"
+	@echo "make comparison  run every method on both packaged tasks; fills docs/comparison.md"
 	@echo "make bench   measure everything in docs/performance.md anew (hours; an idle machine)"
 	@echo "make clean   remove the virtual environment, caches and demo results"
 
@@ -25,10 +31,7 @@ demo: $(VENV)/installed
 	$(BIN)/moco compare --methods=all --tasks=tiny_mix --models=$(EXPERTS) --out=$(DEMO) \
 	  --html=$(DEMO)/report.html \
 	  --set 'api_prompt_routing.model_descriptions=$(DESCRIPTIONS)' \
-	  $(foreach name,$(BASED),--set 'weight_$(name).base_model=tiny:base') \
-	  --set weight_dare_ties.base_model_name=tiny:base \
-	  --set api_switch_generation.selector_model_name=tiny:base \
-	  --set text_structure.structure_type=complete
+	  $(GIVEN)
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m "not parity"
@@ -55,6 +58,22 @@ bench: $(VENV)/installed-parity
 	  echo "== $$name"; plots=; [ $$name != growth ] || plots=--plots=docs/performance; \
 	  $(BIN)/python experiments/bench_$$name.py --json=$(BENCH)/$$name.json $$plots; done
 	$(BIN)/python experiments/fill_performance_page.py --results=$(BENCH) --page=docs/performance.md
+
+# What docs/comparison.md shows
+COMPARED := results/comparison
+TWICE := api_cascade,api_mentor_collab,api_nudging,logit_logit_contrastive,logit_logit_fusion,weight_expo
+ADAPTED := weight_average,weight_lorahub,weight_model_swarms,text_slm_mux
+
+comparison: $(VENV)/installed
+	$(BIN)/moco compare --methods=all --tasks=tiny_mix,tiny_choice --models=$(EXPERTS) --seeds=1,2,3 \
+	  --out=$(COMPARED)/experts --html=$(COMPARED)/experts.html \
+	  --set 'api_prompt_routing.model_descriptions=$(DESCRIPTIONS)' $(GIVEN)
+	$(BIN)/moco compare --methods=$(TWICE) --tasks=tiny_mix --models=tiny:base,tiny:large --seeds=1,2,3 \
+	  --out=$(COMPARED)/pair --html=$(COMPARED)/pair.html
+	$(BIN)/moco compare --methods=$(ADAPTED) --tasks=tiny_mix --seeds=1,2,3 \
+	  --models=tiny:math-lora,tiny:words-lora,tiny:facts-lora \
+	  --out=$(COMPARED)/adapters --html=$(COMPARED)/adapters.html
+	$(BIN)/python experiments/fill_comparison_page.py --results=$(COMPARED) --page=docs/comparison.md
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { \
