@@ -133,7 +133,7 @@ def test_what_is_too_long_even_to_be_summed_up_is_cut_for_it():
     assert room - 2 <= len(request.messages[0].content) + FRAME <= room
 
 
-def test_drafts_are_fitted_one_by_one():
+def test_inquiries_are_fitted_one_by_one():
     texts = ["x" * 400, "y"]
     context, engine = setting(300, lambda name, request: request.purpose)
     responses = quoting.ask(context, [inquiry(text) for text in texts], "summarise")
@@ -178,7 +178,7 @@ def test_whatever_is_quoted_the_prompt_fits_or_no_more_can_go(texts, most):
             assert text == prompts.summarise(ITEM.prompt, least[policy])
 
 
-def test_summaries_do_not_depend_on_the_order_of_drafts():
+def test_summaries_do_not_depend_on_the_order_of_inquiries():
     pool = Pool([testing.dummy_member("reader", 0, max_positions=300)])
     inquiries = [inquiry(letter * 400, "short") for letter in "xyz"]
     answers = []
