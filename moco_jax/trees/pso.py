@@ -14,9 +14,11 @@ import jax.numpy as jnp
 PyTree = Any
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class SwarmSettings:
     """How particles move; names and defaults are the reference's.
+
+    A method that searches by swarm inherits them: they are hyperparameters of its own.
 
     Attributes:
         inertia: pull of a particle's own velocity.
@@ -31,7 +33,6 @@ class SwarmSettings:
         patience: updates without a better global best after which the search is over.
         restart_patience: updates without a better personal best after which a particle goes back
             to it and stands still.
-        starting_velocity_mode: particles start at "random" velocities or at rest ("zero").
     """
 
     inertia: float = 0.2
@@ -45,7 +46,6 @@ class SwarmSettings:
     minimum_step_length: float = 0.1
     patience: int = 5
     restart_patience: int = 3
-    starting_velocity_mode: str = "random"
 
     def __post_init__(self) -> None:
         pulls = ("inertia", "cognitive_coeff", "social_coeff", "repel_coeff")
@@ -58,8 +58,6 @@ class SwarmSettings:
             name: (getattr(self, name) >= 1, "1 or more")
             for name in ("patience", "restart_patience")
         }
-        known = self.starting_velocity_mode in ("random", "zero")
-        checks["starting_velocity_mode"] = known, "'random' or 'zero'"
         for name, (holds, wanted) in checks.items():
             if not holds:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be {wanted}")

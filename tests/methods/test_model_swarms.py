@@ -260,8 +260,8 @@ def test_adapters_over_different_bases_are_whole_weights(adapters, tmp_path):
 
 
 def test_both_spellings_are_taken():
-    method = make_method("weight_model_swarms", {"social_coeff": 0.1, "repel_term": 0})
-    assert (method.social_coefficient, method.repel_term_flag) == (0.1, False)
+    method = make_method("weight_model_swarms", {"social_coefficient": 0.1, "repel_term_flag": 0})
+    assert (method.social_coeff, method.repel_term) == (0.1, False)
 
 
 @pytest.mark.parametrize(

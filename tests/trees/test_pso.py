@@ -136,5 +136,3 @@ def test_particles_may_start_at_rest():
     positions, velocities = scatter(key, 4, 3, "zero")
     np.testing.assert_array_equal(positions, scatter(key, 4, 3)[0])
     np.testing.assert_array_equal(velocities, np.zeros((4, 3)))
-    with pytest.raises(ValueError, match="starting_velocity_mode is 'fast'"):
-        SwarmSettings(starting_velocity_mode="fast")

@@ -93,7 +93,7 @@ def jfk_scores(
 
 
 @dataclasses.dataclass(frozen=True)
-class HeterogeneousSwarms(Method):
+class HeterogeneousSwarms(Method, pso.SwarmSettings):
     """Searches by particle swarm for a graph in which members read each other; its end answers.
 
     A particle is one strength per pair of members. A graph is drawn from it in which everybody
@@ -120,18 +120,9 @@ class HeterogeneousSwarms(Method):
         jfk_assignments: so many times members are dealt out at random to the nodes of the best
             graph, and every member's score is the mean over those it stood in; 0 is none.
         context_policy: what is done with quotes that do not fit (see `quoting`).
-        inertia: see `trees.pso.SwarmSettings`, also for all that follow.
-        cognitive_coeff: pull of a particle's best.
-        social_coeff: pull of the best of all.
-        repel_coeff: push away from the worst of all.
-        repel_term: whether there is this push.
-        weight_randomness: whether pulls are scaled by random numbers.
-        step_length: share of its velocity that a particle moves.
-        step_length_factor: multiplies the step length after each round.
-        minimum_step_length: where it stops shrinking.
-        patience: rounds without a better best after which the search ends.
-        restart_patience: rounds without a better own best after which a particle returns to it.
         starting_velocity_mode: particles start at "random" velocities or at rest ("zero").
+
+    How they move is set by the attributes of `trees.pso.SwarmSettings`.
     """
 
     name: ClassVar[str] = "text_heterogeneous_swarms"
@@ -142,17 +133,6 @@ class HeterogeneousSwarms(Method):
     graph_top_p: float = 0.7
     jfk_assignments: int = 0
     context_policy: quoting.ContextPolicy = "refuse"
-    inertia: float = 0.2
-    cognitive_coeff: float = 0.3
-    social_coeff: float = 0.4
-    repel_coeff: float = 0.05
-    repel_term: bool = True
-    weight_randomness: bool = True
-    step_length: float = 0.5
-    step_length_factor: float = 0.95
-    minimum_step_length: float = 0.1
-    patience: int = 5
-    restart_patience: int = 3
     starting_velocity_mode: Literal["random", "zero"] = "random"
 
     def __post_init__(self) -> None:
@@ -161,8 +141,9 @@ class HeterogeneousSwarms(Method):
         within(self, "graph_top_p", 0, 1)
         within(self, "jfk_assignments", 0)
         one_of(self, "context_policy", quoting.POLICIES)
+        one_of(self, "starting_velocity_mode", ("random", "zero"))
         try:
-            self._swarm_settings()
+            pso.SwarmSettings.__post_init__(self)
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from error
 
@@ -179,10 +160,6 @@ class HeterogeneousSwarms(Method):
             contributions=self._contributions(bench, trials, team),
             context_policy=self.context_policy,
         )
-
-    def _swarm_settings(self) -> pso.SwarmSettings:
-        names = [field.name for field in dataclasses.fields(pso.SwarmSettings)]
-        return pso.SwarmSettings(**{name: getattr(self, name) for name in names})
 
     def _search(self, bench: Workbench, trials: Trials) -> tuple[float, Team, np.ndarray]:
         """The first of the best graphs: its score, itself, and f32[N, N] it was drawn from."""
@@ -205,7 +182,7 @@ class HeterogeneousSwarms(Method):
         started = jax.random.fold_in(key, 0)
         velocity = self.starting_velocity_mode
         particles = pso.scatter(started, self.population, size * size, velocity)
-        by_swarm(worth, self._swarm_settings(), *particles, self.max_iterations, key)
+        by_swarm(worth, self, *particles, self.max_iterations, key)
         return max(tried, key=lambda trial: trial[0])
 
     def _contributions(

@@ -32,7 +32,7 @@ RESCALES: dict[str, Literal["density", "l1", "none"]] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class DareTies(RuleMerge):
+class DareTies(RuleMerge, pso.SwarmSettings):
     """Drops a random share of each task vector, rescales the rest, and merges what agrees in sign.
 
     Source: DARE, arXiv 2311.03099, and TIES-merging, arXiv 2306.01708.
@@ -63,18 +63,9 @@ class DareTies(RuleMerge):
             population, max_iterations and patience alone.
         population: particles of the search, the uniform average among them.
         max_iterations: rounds of the search, at most.
-        inertia: see `trees.pso.SwarmSettings`, also for all that follow.
-        cognitive_coeff: pull of a particle's best.
-        social_coeff: pull of the best of all.
-        repel_coeff: push away from the worst of all.
-        repel_term: whether there is this push.
-        weight_randomness: whether pulls are scaled by random numbers.
-        step_length: share of its velocity that a particle moves.
-        step_length_factor: multiplies the step length after each round.
-        minimum_step_length: where it stops shrinking.
-        patience: rounds without a better best after which the search ends.
-        restart_patience: rounds without a better own best after which a particle returns to it.
         starting_velocity_mode: particles start at "random" velocities or at rest ("zero").
+
+    How they move is set by the attributes of `trees.pso.SwarmSettings`.
     """
 
     name: ClassVar[str] = "weight_dare_ties"
@@ -89,17 +80,6 @@ class DareTies(RuleMerge):
     search: Literal["pso", "cma_es"] = "pso"
     population: int = 5
     max_iterations: int = 5
-    inertia: float = 0.2
-    cognitive_coeff: float = 0.3
-    social_coeff: float = 0.4
-    repel_coeff: float = 0.05
-    repel_term: bool = True
-    weight_randomness: bool = True
-    step_length: float = 0.5
-    step_length_factor: float = 0.95
-    minimum_step_length: float = 0.1
-    patience: int = 5
-    restart_patience: int = 3
     starting_velocity_mode: Literal["random", "zero"] = "random"
 
     def __post_init__(self) -> None:
@@ -109,9 +89,10 @@ class DareTies(RuleMerge):
         one_of(self, "rescale", tuple(RESCALES))
         within(self, "population", 2)
         within(self, "max_iterations", 1)
+        one_of(self, "starting_velocity_mode", ("random", "zero"))
         try:
             self.rule(1)
-            self._swarm_settings()
+            pso.SwarmSettings.__post_init__(self)
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from error
 
@@ -147,10 +128,6 @@ class DareTies(RuleMerge):
             dev_score=score,
         )
 
-    def _swarm_settings(self) -> pso.SwarmSettings:
-        names = [field.name for field in dataclasses.fields(pso.SwarmSettings)]
-        return pso.SwarmSettings(**{name: getattr(self, name) for name in names})
-
     def _merge(
         self, bench: Workbench, members: list[Member], base: Member, weights: Sequence[float]
     ) -> Member:
@@ -176,8 +153,7 @@ class DareTies(RuleMerge):
             started, velocity = jax.random.fold_in(key, 0), self.starting_velocity_mode
             positions, velocities = pso.scatter(started, self.population, size, velocity)
             positions = positions.at[0].set(0.0)
-            settings = self._swarm_settings()
-            found = by_swarm(worth, settings, positions, velocities, rounds, key)
+            found = by_swarm(worth, self, positions, velocities, rounds, key)
         return _softmax(found.point), found.worth
 
 

@@ -17,7 +17,7 @@ from moco_jax.trees import pso
 
 
 @dataclasses.dataclass(frozen=True)
-class ModelSwarms(Method):
+class ModelSwarms(Method, pso.SwarmSettings):
     """Each member is a particle that moves by its own best, the best and the worst of all.
 
     Source: Model Swarms, arXiv 2410.11163.
@@ -41,18 +41,9 @@ class ModelSwarms(Method):
             moves their products, at a rank N times as large. Whole weights have but one space.
         particles_at_once: of whole weights, particles made and asked side by side; null is all.
         max_iterations: rounds, at most.
-        inertia: pull of a particle's own velocity.
-        cognitive_coefficient: pull of a particle's best.
-        social_coefficient: pull of the best of all.
-        repel_coefficient: push away from the worst of all.
-        repel_term_flag: whether there is this push.
-        weight_randomness_flag: whether pulls are scaled by random numbers.
-        step_length: share of its velocity that a particle moves.
-        step_length_factor: multiplies the step length after each round.
-        minimum_step_length: where it stops shrinking.
-        patience: rounds without a better best after which the search ends.
-        restart_patience: rounds without a better own best after which a particle returns to it.
         base_model: accepted from the reference's files; no particle is made from it there either.
+
+    How they move is set by the attributes of `trees.pso.SwarmSettings`.
     """
 
     name: ClassVar[str] = "weight_model_swarms"
@@ -62,17 +53,6 @@ class ModelSwarms(Method):
     space: Literal["factors", "delta"] = "factors"
     particles_at_once: int | None = None
     max_iterations: int = 10
-    inertia: float = 0.2
-    cognitive_coefficient: float = 0.3
-    social_coefficient: float = 0.4
-    repel_coefficient: float = 0.05
-    repel_term_flag: bool = True
-    weight_randomness_flag: bool = True
-    step_length: float = 0.5
-    step_length_factor: float = 0.95
-    minimum_step_length: float = 0.1
-    patience: int = 5
-    restart_patience: int = 3
     base_model: str | None = None
 
     def __post_init__(self) -> None:
@@ -82,7 +62,7 @@ class ModelSwarms(Method):
             if getattr(self, field) is not None:
                 within(self, field, 1)
         try:
-            self._settings()
+            pso.SwarmSettings.__post_init__(self)
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from error
 
@@ -105,7 +85,7 @@ class ModelSwarms(Method):
             logging.info("%s: particles %s score %s on dev", self.name, points.tolist(), scores)
             return scores
 
-        found = by_swarm(worth, self._settings(), positions, velocities, self.max_iterations, key)
+        found = by_swarm(worth, self, positions, velocities, self.max_iterations, key)
         return stock.kept(label, found.point, self.space, **self._notes(names, found))
 
     def _notes(self, names: list[str], found: Found) -> dict[str, object]:
@@ -115,21 +95,6 @@ class ModelSwarms(Method):
             "dev_score": found.worth,
             "g_history": list(found.history),
         }
-
-    def _settings(self) -> pso.SwarmSettings:
-        return pso.SwarmSettings(
-            inertia=self.inertia,
-            cognitive_coeff=self.cognitive_coefficient,
-            social_coeff=self.social_coefficient,
-            repel_coeff=self.repel_coefficient,
-            repel_term=self.repel_term_flag,
-            weight_randomness=self.weight_randomness_flag,
-            step_length=self.step_length,
-            step_length_factor=self.step_length_factor,
-            minimum_step_length=self.minimum_step_length,
-            patience=self.patience,
-            restart_patience=self.restart_patience,
-        )
 
     def _start(self, members: int, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Positions and velocities f32[P, N] over the members.
