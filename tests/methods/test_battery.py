@@ -291,6 +291,10 @@ def test_says_what_it_is_where_it_is_from_and_what_it_costs(name):
     text = METHODS[name].__doc__
     assert re.search(r"^    Source: ", text, re.MULTILINE)
     assert re.search(r"^    Cost: ", text, re.MULTILINE)
+    # Inherited settings are described where they stand, and the method says where that is
+    for parent in METHODS[name].__mro__:
+        if parent.__name__ in text:
+            text += parent.__doc__
     for field in dataclasses.fields(METHODS[name]):
         assert re.search(rf"^        {field.name}: ", text, re.MULTILINE), field.name
 
