@@ -155,6 +155,12 @@ def cache_index(group: Group, cache: KVCache, rows: jax.Array, slots: int) -> Py
     return tuple((keys, values) for _ in cache)
 
 
+def take_rows(group: Group, cache: KVCache, rows: jax.Array) -> KVCache:
+    """A cache whose rows are copies of rows i32[P] of another; in a stack P divides evenly."""
+    found = row_index(group, cache, rows)
+    return unfold(group, jax.tree.map(lambda leaf: leaf[found], cache))
+
+
 def _split(sets: int, rows: jax.Array) -> jax.Array:
     return rows.reshape(sets, -1, *rows.shape[1:])
 

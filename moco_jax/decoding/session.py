@@ -20,7 +20,7 @@ from moco_jax.decoding import loop, reading, schedule
 from moco_jax.decoding.buckets import length_bucket, power_bucket
 from moco_jax.decoding.call import solo
 from moco_jax.decoding.combine import FIRST, Combine
-from moco_jax.decoding.groups import Weights, new_cache
+from moco_jax.decoding.groups import Weights, new_cache, take_rows
 from moco_jax.decoding.keys import row_key
 from moco_jax.decoding.prefill import read_blocks
 from moco_jax.decoding.render import Speaker
@@ -201,8 +201,7 @@ class Session:
         copy.texts = [self.texts[row] for row in rows]
         copy._seeds = [self._seeds[row] for row in rows]
         copy._caches = {
-            size: jax.tree.map(lambda leaf: leaf[index], cache)
-            for size, cache in self._caches.items()
+            size: take_rows(self._group, cache, index) for size, cache in self._caches.items()
         }
         copy._sizes, copy._read = self._sizes[index], self._read[index]
         return copy

@@ -1,10 +1,13 @@
 """Sessions against texts generated and scored from the start."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from moco_jax.decoding.session import Session
 from moco_jax.decoding.types import Sampling
+from moco_jax.pool import variants
 from moco_jax.testing import dummy_member
 
 GREEDY = Sampling(temperature=0, max_new_tokens=8)
@@ -57,6 +60,14 @@ def test_forks_go_their_own_ways(texts):
     expected = [np.append(texts[1], 9), np.append(texts[1], [10, 11]), texts[0]]
     assert [s.tokens.tolist() for s in fork.generate(5, GREEDY)] == greedy(expected, 5)
     assert [s.tokens.tolist() for s in session.generate(6, GREEDY)] == greedy(texts)
+
+
+def test_members_of_a_stack_of_weights_fork_alike(texts):
+    stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), MEMBER.params)
+    one, _ = variants(MEMBER, ["x", "y"], ["x", "y"], params=stacked)
+    fork = Session(one, texts, 128).fork([1, 1, 0])
+    expected = greedy([texts[1], texts[1], texts[0]], 5)
+    assert [s.tokens.tolist() for s in fork.generate(5, GREEDY)] == expected
 
 
 def test_scores_chain(texts):
