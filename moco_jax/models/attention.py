@@ -3,8 +3,7 @@
 B rows, S queries, T keys, C cache slots, N query heads, K key-value heads, H dimensions of a head.
 
 Keys lie as [B, K, H, T] and values as [B, K, T, H]: both products of a step then run along memory
-as it lies, with nothing turned first (on CPU 1.4 times as fast as [B, T, K, H] at 32 rows and 4
-times at one; `experiments/bench_attention.py`).
+as it lies, with nothing turned first (`experiments/bench_attention.py` has other ways beside it).
 """
 
 import jax
