@@ -201,7 +201,8 @@ class Session:
         copy.texts = [self.texts[row] for row in rows]
         copy._seeds = [self._seeds[row] for row in rows]
         copy._caches = {
-            size: take_rows(self._group, cache, index) for size, cache in self._caches.items()
+            size: take_rows(self._group, cache, jnp.asarray(index))
+            for size, cache in self._caches.items()
         }
         copy._sizes, copy._read = self._sizes[index], self._read[index]
         return copy
