@@ -6,8 +6,8 @@ a finished answer is never computed twice and a killed run replays to where it w
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -31,6 +31,9 @@ from moco_jax.decoding.types import Request, Response, Sampling
 from moco_jax.models.sharding import MODEL
 
 PyTree = Any
+CallT = TypeVar("CallT", bound=Call)
+# (call, its plan, wanted requests by index, rows at a time) -> (index into these, its record)
+Work = Callable[[CallT, Sequence[Row], Sequence[int], int], Iterator[tuple[int, Record]]]
 
 WIDEST = 32
 
@@ -96,7 +99,7 @@ class Engine:
                 combine=FIRST,
                 thetas=[()] * len(places),
             )
-            responses |= zip(places, self._answer(call), strict=True)
+            responses |= zip(places, self._answer(call, self._decode), strict=True)
         return [responses[index] for index in range(len(requests))]
 
     def join(
@@ -131,7 +134,7 @@ class Engine:
             ],
             apart=self.placement.sizes.get(MODEL, 1),
         )
-        return self._answer(call)
+        return self._answer(call, self._decode)
 
     def take_turns(
         self,
@@ -163,7 +166,7 @@ class Engine:
             thetas=[None] * len(requests) if thetas is None else list(thetas),
             protocol=protocol,
         )
-        return self._answer(call)
+        return self._answer(call, self._play)
 
     def score(
         self,
@@ -192,8 +195,8 @@ class Engine:
                 scores[place] = values
         return scores
 
-    def _answer(self, call: Call) -> list[Response]:
-        """Answers a call from the store and, where it has nothing, from the devices."""
+    def _answer(self, call: CallT, work: Work[CallT]) -> list[Response]:
+        """Answers a call from the store and, where it has nothing, by work of the devices."""
         width = self.width or min(WIDEST, 1 << (call.longest_share - 1).bit_length())
         plan = call.plan(self.seed, self._asked)
         records: list[Record | None] = [None] * len(call.requests)
@@ -208,7 +211,7 @@ class Engine:
                 if record is None and plan[index].prompt.fits:
                     missing.setdefault(keys[index], []).append(index)
             try:
-                for key, record in self._generate(call, plan, missing, width):
+                for key, record in self._generate(call, plan, missing, width, work):
                     for copy, index in enumerate(missing[key]):
                         records[index], cached[index] = record, copy > 0
                 break
@@ -222,23 +225,24 @@ class Engine:
         return responses
 
     def _generate(
-        self, call: Call, plan: Sequence[Row], missing: dict[str, list[int]], width: int
+        self,
+        call: CallT,
+        plan: Sequence[Row],
+        missing: dict[str, list[int]],
+        width: int,
+        work: Work[CallT],
     ) -> Iterator[tuple[str, Record]]:
         """Generates what is missing, storing each record before it is handed on."""
         if not missing:
             return
         keys = list(missing)
         places = [same[0] for same in missing.values()]
-        if isinstance(call, TurnCall):
-            records = play(call, plan, places, width, self._weights_of)
-        else:
-            records = self._decode(call, [plan[place] for place in places], width)
-        work = self.placement.steps(records)
+        records = self.placement.steps(work(call, plan, places, width))
         mark = time.monotonic()
         with tqdm(
             total=len(keys), desc=call.title(), disable=not self.progress, leave=False
         ) as bar:
-            for place, record in _memory_errors(work, width):
+            for place, record in _memory_errors(records, width):
                 now = time.monotonic()
                 record.setdefault("seconds", now - mark)
                 mark = now
@@ -246,8 +250,11 @@ class Engine:
                 bar.update()
                 yield keys[place], record
 
-    def _decode(self, call: Call, rows: Sequence[Row], width: int) -> Iterator[tuple[int, Record]]:
-        """Decodes rows token by token, yielding (row, its record) as they finish."""
+    def _decode(
+        self, call: Call, plan: Sequence[Row], places: Sequence[int], width: int
+    ) -> Iterator[tuple[int, Record]]:
+        """Decodes token by token, yielding (index into `places`, its record) as rows finish."""
+        rows = [plan[place] for place in places]
         writer = call.writer()
 
         def stopped(place: int, tokens: np.ndarray) -> bool:
@@ -268,6 +275,12 @@ class Engine:
             if call.combine.tells:
                 record["speakers"] = stream.speakers[: answer.kept].tolist()
             yield place, record
+
+    def _play(
+        self, call: TurnCall, plan: Sequence[Row], places: Sequence[int], width: int
+    ) -> Iterator[tuple[int, Record]]:
+        """Plays turns, yielding (index into `places`, its record) as rows finish."""
+        return play(call, plan, places, width, self._weights_of)
 
     def _weights_of(self, speaker: Speaker) -> Weights:
         """A member's weights where the devices compute with them."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from moco_jax.decoding.buckets import PREFILL_BLOCK, power_bucket, prefill_rows
 from moco_jax.decoding.call import MOST_ROWS, Call, Record, Row, place_of
-from moco_jax.decoding.engine import Engine
+from moco_jax.decoding.engine import CallT, Engine, Work
 from moco_jax.decoding.hooks import Charge
 from moco_jax.decoding.render import Prompt, Speaker
 from moco_jax.decoding.schedule import Job, slots_of
@@ -128,28 +128,25 @@ class PlanningEngine(Engine):
         self._prompts: dict[int, Prompt] = {}
         self._voices: dict[str, int] = {}
 
-    def _answer(self, call: Call) -> list[Response]:
+    def _answer(self, call: CallT, work: Work[CallT]) -> list[Response]:
         """Notes what a call wants, whether or not its answers are known."""
         self._prompts.clear()
-        responses = super()._answer(call)
+        responses = super()._answer(call, work)
         prompts = {index: prompt for index, prompt in self._prompts.items() if prompt.fits}
         if prompts:
             self.demands[_demand(call, prompts)] = None
         return responses
 
-    def _generate(
-        self, call: Call, plan: Sequence[Row], missing: dict[str, list[int]], width: int
-    ) -> Iterator[tuple[str, Record]]:
+    def _decode(
+        self, call: Call, plan: Sequence[Row], places: Sequence[int], width: int
+    ) -> Iterator[tuple[int, Record]]:
         """Makes up what is missing."""
-        if not missing:
-            return
-        asked = [places[0] for places in missing.values()]
-        rows = [plan[place] for place in asked]
+        rows = [plan[place] for place in places]
         lengths = [min(row.prompt.budget, self._expected or row.prompt.budget) for row in rows]
-        demand = _demand(call, dict(zip(asked, (row.prompt for row in rows), strict=True)))
+        demand = _demand(call, dict(zip(places, (row.prompt for row in rows), strict=True)))
         seconds = self._seconds(demand.load(width), rows, lengths) / len(rows)
         tokenizer = call.speakers[0][0].tokenizer
-        for key, place, length in zip(missing, asked, lengths, strict=True):
+        for index, (place, length) in enumerate(zip(places, lengths, strict=True)):
             new = call.requests[place].item not in self._dev
             record = {
                 "text": made_up(tokenizer, length, self._start(call.names[place])),
@@ -159,8 +156,9 @@ class PlanningEngine(Engine):
                 "logprobs": [-2.0 if new and self._scenario.doubtful else -1.0] * length,
                 "seconds": seconds,
             }
-            self.store.put(key, record)
-            yield key, record
+            yield index, record
+
+    _play = _decode
 
     def _start(self, name: str) -> str:
         """What a member begins with: what ends the work of all, or doubts of its own."""
