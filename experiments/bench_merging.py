@@ -171,7 +171,10 @@ def main(_: list[str]) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work = pathlib.Path(_WORK.value or temporary)
         make(work)
-        rows = [measure(work, method) for method in _METHODS.value]
+        rows = []
+        for method in _METHODS.value:
+            rows.append(measure(work, method))
+            print(rows[-1], flush=True)
     print(publish([Section("merging", table_of(rows), timing.machine())], _JSON.value))
 
 

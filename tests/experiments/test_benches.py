@@ -17,6 +17,7 @@ WITHOUT_TORCH = {
     "bench_growth": ["--repeats=1", "--new=4", "--axes=rows"],
     "bench_sweep": ["--methods=best_on_dev,random_member"],
     "bench_startup": ["--new=4", "--models=tiny:math"],
+    "bench_attention": ["--repeats=1", "--steps=2"],
 }
 WITH_TORCH = {
     "bench_single": ["--repeats=1"],
