@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := results/demo
+# Tests run in so many processes, each with whole files.
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile
 EXPERTS := tiny:math,tiny:words,tiny:facts
 # What each expert is good at, as `moco list members` says it.
 DESCRIPTIONS := ["good with numbers, sums and differences", "good with letters and spelling", \
@@ -12,7 +15,7 @@ BASED := task_arithmetic ties dare della breadcrumbs model_stock
 # Settings without a default
 GIVEN := $(foreach name,$(BASED),--set weight_$(name).base_model=tiny:base) \
   --set weight_dare_ties.base_model_name=tiny:base \
-  --set api_switch_generation.selector_model_name=tiny:base \
+  --set api_switch_generation.selector_model_name=tiny:large \
   --set text_structure.structure_type=complete
 
 .DEFAULT_GOAL := help
@@ -34,10 +37,10 @@ demo: $(VENV)/installed
 	  $(GIVEN)
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest -m "not parity"
+	$(PYTEST) -m "not parity"
 
 parity: $(VENV)/installed-parity
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: $(VENV)/installed-lint
 	$(BIN)/ruff format --check .

@@ -25,7 +25,7 @@ EXTRAS = {
     "chem": ["rdkit>=2025.3"],
     "language": ["py3langid>=0.3"],
     "math": ["math-verify>=0.8"],
-    "test": ["hypothesis>=6.100", "pytest>=8.0"],
+    "test": ["hypothesis>=6.100", "pytest>=8.0", "pytest-xdist>=3.6"],
     "lint": ["import-linter>=2.0", "mypy>=1.15", "ruff>=0.12"],
     "parity": ["mergekit>=0.1.5", "peft>=0.17", "torch==2.13.0"],
 }

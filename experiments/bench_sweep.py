@@ -38,7 +38,7 @@ BASE = "tiny:base"
 BASED = ("task_arithmetic", "ties", "dare", "della", "breadcrumbs", "model_stock")
 SETTINGS = {
     "api_prompt_routing": {"model_descriptions": DESCRIPTIONS},
-    "api_switch_generation": {"selector_model_name": BASE},
+    "api_switch_generation": {"selector_model_name": "tiny:large"},
     "text_structure": {"structure_type": "complete"},
     "weight_dare_ties": {"base_model_name": BASE},
     **{f"weight_{name}": {"base_model": BASE} for name in BASED},

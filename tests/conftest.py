@@ -1,6 +1,7 @@
 """Fixtures every test may use; compiled programs are kept between test runs."""
 
 import gc
+import os
 import pathlib
 
 import jax
@@ -10,6 +11,8 @@ CACHE = pathlib.Path(__file__).parent.parent / ".cache" / "jax"
 SHARED = pathlib.Path(__file__).parent.parent.parent / "shared"
 MOST_MAPS = 30_000
 
+# Several processes may run tests on one accelerator; read when the first array is made.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
