@@ -26,7 +26,7 @@ help:
 	@echo "make test    install, run the test suite (no torch)"
 	@echo "make parity  the same with the comparisons with PyTorch"
 	@echo "make lint    formatting, lint, import rules and types"
-	@echo "make comparison  run every method on both packaged tasks; fills docs/comparison.md"
+	@echo "make comparison  run all methods on the packaged tasks; fills docs/comparison.md"
 	@echo "make bench   measure everything in docs/performance.md anew (hours; an idle machine)"
 	@echo "make clean   remove the virtual environment, caches and demo results"
 
@@ -64,7 +64,8 @@ bench: $(VENV)/installed-parity
 
 # What docs/comparison.md shows
 COMPARED := results/comparison
-TWICE := api_cascade,api_mentor_collab,api_nudging,logit_logit_contrastive,logit_logit_fusion,weight_expo
+TWICE := api_cascade,api_mentor_collab,api_nudging,logit_logit_contrastive,logit_logit_fusion
+ALIKE := weight_slerp,weight_expo
 ADAPTED := weight_average,weight_lorahub,weight_model_swarms,text_slm_mux
 
 comparison: $(VENV)/installed
@@ -73,6 +74,8 @@ comparison: $(VENV)/installed
 	  --set 'api_prompt_routing.model_descriptions=$(DESCRIPTIONS)' $(GIVEN)
 	$(BIN)/moco compare --methods=$(TWICE) --tasks=tiny_mix --models=tiny:base,tiny:large --seeds=1,2,3 \
 	  --out=$(COMPARED)/pair --html=$(COMPARED)/pair.html
+	$(BIN)/moco compare --methods=$(ALIKE) --tasks=tiny_mix --models=tiny:base,tiny:math --seeds=1,2,3 \
+	  --out=$(COMPARED)/alike --html=$(COMPARED)/alike.html
 	$(BIN)/moco compare --methods=$(ADAPTED) --tasks=tiny_mix --seeds=1,2,3 \
 	  --models=tiny:math-lora,tiny:words-lora,tiny:facts-lora \
 	  --out=$(COMPARED)/adapters --html=$(COMPARED)/adapters.html

@@ -44,8 +44,8 @@ def table(pool: Pool, task: str) -> TextTable:
     for member, answers in singles.items():
         scores = 100 * np.array([answer["score"] for answer in answers])
         each = [scores[skills == skill].mean() for skill in SKILLS]
-        rows.append((f"`{member}`", *(f"{score:.1f}" for score in (*each, scores.mean()))))
-    columns = (f"`{task}`", *SKILLS, "all")
+        rows.append((member, *(f"{score:.1f}" for score in (*each, scores.mean()))))
+    columns = (task, *SKILLS, "all")
     return TextTable(columns, tuple(rows), frozenset(range(1, len(columns))))
 
 
