@@ -93,7 +93,8 @@ class Context:
     ) -> list[tuple[float, ...]]:
         """Log-probability of every token of each continuation after its request."""
         targets = [self.pool[who] if isinstance(who, int) else who for who, _ in asks]
-        return self.engine.score(targets, [request for _, request in asks], continuations)
+        requests = [request for _, request in asks]
+        return self.engine.score(targets, requests, continuations, self.sampling)
 
 
 def question(item: Item, sample: int = 0, purpose: str = "answer") -> Request:

@@ -23,13 +23,11 @@ class MethodLine:
         name: what `--method` takes.
         needs: what it asks of the pool and task, in a few words.
         summary: first line of its docstring.
-        settings: names of its hyperparameters.
     """
 
     name: str
     needs: str
     summary: str
-    settings: tuple[str, ...]
 
 
 def list_methods() -> list[MethodLine]:
@@ -62,11 +60,6 @@ def _methods_in(classes: Mapping[str, ast.ClassDef]) -> Iterator[MethodLine]:
                 name=name.value,
                 needs=_needs(fields["needs"].value) if "needs" in fields else "",
                 summary=(ast.get_docstring(node) or "").partition("\n")[0],
-                settings=tuple(
-                    field
-                    for field, part in fields.items()
-                    if "ClassVar" not in ast.unparse(part.annotation)
-                ),
             )
 
 

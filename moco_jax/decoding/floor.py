@@ -190,7 +190,7 @@ class Floor(abc.ABC):
             who: index of the member that reads.
             rows: the rows, each once.
             labels: what might follow, each on its own.
-            read: as in `draft`.
+            read: as in `draft`; answered at once, without a thought.
 
         Returns:
             per row, or None where the member's context does not hold what it should read.

@@ -9,7 +9,7 @@ import numpy as np
 from moco_jax.decoding.population import Variant
 from moco_jax.decoding.types import Request, Sampling
 from moco_jax.models.config import ModelConfig
-from moco_jax.models.tokenizer import THINK, ChatTemplate, inside_thought
+from moco_jax.models.tokenizer import END_THINK, THINK, ChatTemplate, inside_thought
 
 PyTree = Any
 
@@ -93,6 +93,21 @@ def render(speakers: Sequence[Speaker], request: Request, sampling: Sampling) ->
         cut=max(cut for _, cut, _ in parts),
         thinking=parts[0][2],
     )
+
+
+def at_once(
+    speaker: Speaker, request: Request, sampling: Sampling
+) -> tuple[Request, Sampling, Prompt]:
+    """A request to be answered without a thought, with the sampling and the prompt that does it.
+
+    Templates that know `enable_thinking` are told; a thought that one opens still is closed.
+    """
+    sampling = dataclasses.replace(sampling, thinking=False)
+    prompt = render((speaker,), request, sampling)
+    if prompt.thinking:
+        request = dataclasses.replace(request, prefix=f"{request.prefix}\n{END_THINK}\n\n")
+        prompt = render((speaker,), request, sampling)
+    return request, sampling, prompt
 
 
 def _render(

@@ -17,7 +17,7 @@ from moco_jax.decoding.floor import Draft, DraftEnd, Floor, Line
 from moco_jax.decoding.groups import Weights
 from moco_jax.decoding.loop import LENGTH
 from moco_jax.decoding.pieces import pieces
-from moco_jax.decoding.render import Prompt, Speaker
+from moco_jax.decoding.render import Prompt, Speaker, at_once
 from moco_jax.decoding.scoring import score_usage
 from moco_jax.decoding.session import Session
 from moco_jax.decoding.types import Request, Sampling, Usage
@@ -130,7 +130,11 @@ class SessionFloor(Floor):
         for label, part in zip(labels, parts, strict=True):
             if not part:
                 raise ValueError(f"the label {label!r} has no tokens for {speaker.name} to score")
-        texts = self._texts(who, rows, read)
+        if read is None:
+            texts = self._texts(who, rows, None)
+        else:
+            asked = [at_once(speaker, one, self._sampling)[2] for one in read]
+            texts = [prompt.tokens[0].tolist() for prompt in asked]
         longest = max(map(len, parts))
         counts, _ = self._room(who, rows, texts, [longest] * len(rows))
         fits = [counts[row] == longest for row in rows]
@@ -138,8 +142,8 @@ class SessionFloor(Floor):
         acting = [row for row, fit in zip(rows, fits, strict=True) if fit]
         found: dict[int, list[tuple[float, ...]]] = {row: [] for row in acting}
         for part in parts:
-            asked = [part if row in found else [] for row in range(self._width)]
-            scores = session.score(asked) if acting else []
+            labelled = [part if row in found else [] for row in range(self._width)]
+            scores = session.score(labelled) if acting else []
             for row in acting:
                 found[row].append(tuple(scores[row].tolist()))
         for row, text, fit in zip(rows, texts, fits, strict=True):

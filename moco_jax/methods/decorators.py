@@ -14,6 +14,7 @@ is the function itself.
 
 import dataclasses
 import inspect
+import pathlib
 import typing
 from collections.abc import Callable
 from typing import Any
@@ -115,8 +116,15 @@ def _field(
 
 
 def fingerprint(function: Callable) -> str:
-    """Hash (hex) of a function's source, so that an edited one is another method to the cache."""
+    """Hash (hex) of a function's file, so that an edited one is another method to the cache.
+
+    Helpers and constants of the same file count; what the function closes over counts by its
+    `repr`. A function typed at a prompt, which has no file, counts alone.
+    """
+    cells = [repr(cell.cell_contents) for cell in function.__closure__ or ()]
+    file = pathlib.Path(inspect.getsourcefile(function) or "")
     try:
-        return digest(inspect.getsource(function))
+        source = file.read_text() if file.is_file() else inspect.getsource(function)
     except OSError:
-        return digest(function.__code__.co_code.hex(), str(function.__code__.co_consts))
+        source = function.__code__.co_code.hex() + repr(function.__code__.co_consts)
+    return digest(source, cells)

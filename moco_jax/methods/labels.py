@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from moco_jax.decoding.render import render
+from moco_jax.decoding.render import at_once
 from moco_jax.decoding.scoring import score_usage
 from moco_jax.decoding.types import Request, Response, Turn, Usage
 from moco_jax.pool import Member
@@ -41,31 +41,39 @@ def weigh(
 ) -> list[Weighed]:
     """How a member's reply is divided among a few labels; the prompt is read once for all of them.
 
+    A member that reasons is asked without thinking, since the reply has to come at once.
+
     Args:
         context: the members and the engine.
         asks: (member, by index in the pool or itself, request).
         labels: the possible replies, the same for all.
     """
     members = [context.pool[who] if isinstance(who, int) else who for who, _ in asks]
-    pairs = list(zip(members, [request for _, request in asks], strict=True))
-    prompts = [render((member,), request, context.sampling) for member, request in pairs]
+    ready = [
+        at_once(member, request, context.sampling)
+        for member, (_, request) in zip(members, asks, strict=True)
+    ]
+    fits = [
+        _room_for(member, labels) >= len(prompt.tokens[0])
+        for member, (_, _, prompt) in zip(members, ready, strict=True)
+    ]
     rows = [
         (member, request, label)
-        for (member, request), prompt in zip(pairs, prompts, strict=True)
+        for member, (request, _, _), fit in zip(members, ready, fits, strict=True)
         for label in labels
-        if prompt.fits
+        if fit
     ]
     found = iter(
         context.engine.score(
             [member for member, _, _ in rows],
             [request for _, request, _ in rows],
             [label for _, _, label in rows],
-            context.sampling,
+            dataclasses.replace(context.sampling, thinking=False),
         )
     )
     results = []
-    for member, prompt in zip(members, prompts, strict=True):
-        if not prompt.fits:
+    for member, (_, _, prompt), fit in zip(members, ready, fits, strict=True):
+        if not fit:
             results.append(Weighed((0.0,) * len(labels), Usage(), fits=False))
             continue
         scores = list(itertools.islice(found, len(labels)))
@@ -76,6 +84,12 @@ def weigh(
         means = tuple(float(sum(values) / len(values)) for values in scores)
         results.append(Weighed(means, sum(costs, Usage())))
     return results
+
+
+def _room_for(member: Member, labels: Sequence[str]) -> int:
+    """Most tokens of a prompt that leave a member room for every label."""
+    encoded = (member.tokenizer.encode(label, add_special_tokens=False) for label in labels)
+    return member.config.max_positions - max(map(len, encoded))
 
 
 def as_reply(

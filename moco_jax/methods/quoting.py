@@ -133,6 +133,16 @@ def context_note(responses: Sequence[Response]) -> tuple[tuple[str, dict[str, in
     return (("context", dict(sorted(counts.items()))),) if counts else ()
 
 
+def latest(before: Sequence[Response | None], fresh: Sequence[Response]) -> list[Response]:
+    """What members say by now: their new answers, or the earlier one of who could not be asked."""
+    if not before:
+        return list(fresh)
+    return [
+        old if old is not None and new.finish == "prompt_too_long" else new
+        for old, new in zip(before, fresh, strict=True)
+    ]
+
+
 def conclude(
     final: Response, said: Sequence[Response], notes: Sequence[tuple[str, Any]] = ()
 ) -> Response:

@@ -146,3 +146,8 @@ def test_lists_name_what_there_is(moco: Moco) -> None:
     assert {line.split()[0] for line in out.splitlines()[2:]} == set(METHODS)
     assert "tiny_mix" in moco("list", "tasks")[1]
     assert "LlamaForCausalLM" in moco("list", "architectures")[1]
+    _, out, _ = moco("list", "settings", "--method=weight_ties")
+    lines = out.splitlines()
+    assert lines[:2] == ["weight_ties", "  base_model = (has to be given)"]
+    assert "  density = 0.2" in lines
+    assert moco("list", "settings", "--method=weight_tie")[0] == 2

@@ -7,7 +7,7 @@ import pytest
 
 from moco_jax.decoding import loop
 from moco_jax.decoding.answers import Writer
-from moco_jax.decoding.render import render
+from moco_jax.decoding.render import at_once, render
 from moco_jax.decoding.types import Request, Sampling
 from moco_jax.testing import dummy_member, dummy_tokenizer
 
@@ -68,3 +68,22 @@ def test_prompts_say_whether_they_leave_a_thought_open():
     assert thinking(thinker)
     assert thinking(member, prefix="<think>so")
     assert not thinking(thinker, prefix="no.</think>")
+    asked = Request.user("which one?")
+    assert at_once(member, asked, Sampling())[0] == asked
+    request, sampling, prompt = at_once(thinker, asked, Sampling())
+    text = TOKENIZER.decode(prompt.tokens[0])
+    assert text.endswith("<think>\n</think>\n\n")
+    assert not prompt.thinking
+    assert render((thinker,), request, sampling).tokens[0].tolist() == prompt.tokens[0].tolist()
+
+
+def test_templates_are_told_not_to_think():
+    member = dummy_member("a", 0)
+    asks = dummy_tokenizer()
+    asks.chat_template += (
+        "{% if enable_thinking is not defined or enable_thinking %}<think>{% endif %}"
+    )
+    thinker = dataclasses.replace(member, info=dataclasses.replace(member.info, tokenizer=asks))
+    assert render((thinker,), Request.user("so?"), Sampling()).thinking
+    request, _, prompt = at_once(thinker, Request.user("so?"), Sampling())
+    assert (request.prefix, prompt.thinking) == ("", False)

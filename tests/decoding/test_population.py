@@ -75,9 +75,9 @@ def test_layouts_follow_from_the_load():
     layouts = []
 
     class Spy(Engine):
-        def _generate(self, call, plan, missing, width):
+        def _decode(self, call, plan, places, width):
             layouts.append((call.groups[0].layout, call.groups[0].sets, call.slots(width)))
-            return super()._generate(call, plan, missing, width)
+            return super()._decode(call, plan, places, width)
 
     for members, asks in ((BANK, EVEN), (BANK, UNEVEN), (BANK, EVEN[:1]), (STACK, UNEVEN)):
         engine = Spy(width=4)

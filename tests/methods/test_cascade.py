@@ -152,3 +152,16 @@ def test_optimized_learns_whom_to_trust():
     responses = system.respond(TASK.dev.items, bench)
     assert bench.mean_dev_score(responses) == 1.0
     assert [dict(r.notes)["level"] for r in responses[:3]] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("mode", ["logit", "just_ask"])
+def test_an_empty_answer_is_not_accepted(mode):
+    engine = testing.ScriptedEngine(
+        lambda name, request: sure("" if name == "dummy:0" else "A", -0.1)
+    )
+    bench = testing.workbench(POOL, TASK.dev, engine=engine)
+    (response,) = Levels(mode, (-1.0, -1.0)).respond(TASK.test.items[:1], bench)
+    assert response.speaker == "dummy:1"
+    system = make_method("api_cascade", {}).fit(bench)
+    assert system.thresholds[0] == NEVER
+    assert system.thresholds[1] == pytest.approx(-0.1)

@@ -147,3 +147,29 @@ def test_what_cannot_be_a_hyperparameter_is_refused():
         weight_method(lambda leaf, base, key, base_model=None: leaf[0])
     with pytest.raises(TypeError, match="takes 1 parameters; it needs 3"):
         weight_method(lambda leaf: leaf[0])
+
+
+def test_an_edited_helper_makes_another_method(tmp_path):
+    source = """import moco_jax as moco
+def half(x):
+    return x / {}
+@moco.logit_method
+def halved(logits):
+    return half(logits.sum(0))
+"""
+    found = []
+    for number, part in enumerate((2, 3, 2)):
+        file = tmp_path / f"mine{number}.py"
+        file.write_text(source.format(part))
+        found.append(resolve(f"{file}:halved").fingerprint)
+    assert found[0] == found[2] != found[1]
+
+
+def test_what_a_function_closes_over_counts():
+    def made(power):
+        def powered(logits):
+            return logits.sum(0) ** power
+
+        return logit_method(powered).fingerprint
+
+    assert made(1) == made(1) != made(2)

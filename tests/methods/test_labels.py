@@ -1,5 +1,7 @@
 """Labels weighed as replies: against scores, by whom, and what does not fit."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -51,3 +53,23 @@ def test_a_prompt_beyond_the_context_is_not_asked():
     reply = as_reply(bench, (0, long), found[0], ("yes", "no"))
     assert (reply.text, reply.finish, reply.usage) == ("", "prompt_too_long", Usage())
     assert len(reply.transcript) == 1
+
+
+def test_a_member_that_reasons_is_asked_for_the_label_at_once():
+    thoughtful = testing.dummy_tokenizer()
+    thoughtful.chat_template += "{% if add_generation_prompt %}<think>{% endif %}"
+    info = dataclasses.replace(POOL[0].info, tokenizer=thoughtful)
+    thinker = dataclasses.replace(POOL[0], info=info)
+    bench = testing.workbench(POOL, TASK.dev)
+    (found,) = weigh(bench, [(thinker, ASK)], ["A", "no"])
+    closed = dataclasses.replace(ASK, prefix="\n</think>\n\n")
+    scores = bench.score([(thinker, closed)] * 2, ["A", "no"])
+    np.testing.assert_allclose(found.logprobs, [sum(one) / len(one) for one in scores])
+
+
+def test_there_is_room_for_the_longest_label():
+    engine = testing.ScriptedEngine(lambda *_: "", lambda *_: -1.0)
+    bench = testing.workbench(POOL, TASK.dev, engine=engine)
+    room = POOL[0].config.max_positions - len(POOL[0].template.render(Request.user("").messages))
+    asks = [(0, Request.user("a" * (room - spare), purpose="judge")) for spare in (2, 3)]
+    assert [one.fits for one in weigh(bench, asks, ("yes", "n"))] == [False, True]

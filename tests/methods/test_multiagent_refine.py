@@ -3,7 +3,7 @@
 import pytest
 
 from moco_jax import testing
-from moco_jax.decoding.types import Usage
+from moco_jax.decoding.types import Response, Usage
 from moco_jax.method import NeedsError
 from moco_jax.methods import make_method, prompts
 
@@ -149,3 +149,24 @@ def test_comparing_answers_needs_a_kind_that_has_them():
     bench = testing.workbench(POOL, split, engine=testing.ScriptedEngine(script))
     with pytest.raises(NeedsError, match="this one is text_generation"):
         make_method("text_multiagent_refine", {"final": "vote"}).fit(bench)
+
+
+@pytest.mark.parametrize("method", ["text_multiagent_refine", "text_structure"])
+def test_who_cannot_read_the_others_keeps_its_answer(method):
+    def answer(name, request):
+        if request.purpose.startswith("refine") and name != "dummy:1":
+            return Response("", finish="prompt_too_long")
+        return script(name, request)
+
+    engine = testing.ScriptedEngine(answer)
+    bench = testing.workbench(POOL, TASK.dev, engine=engine)
+    settings = {"round": 2} if method == "text_multiagent_refine" else {}
+    settings |= {"structure_type": "complete"} if method == "text_structure" else {}
+    (response,) = make_method(method, settings).fit(bench).respond([ITEM], bench)
+    refused = dict(response.notes)["context"]["refused"]
+    if method == "text_structure":
+        assert (response.text, refused) == ("dummy:2 in answer", 3)
+        return
+    quotes = ["dummy:0 in answer", "dummy:1 in refine round 2", "dummy:2 in answer"]
+    assert response.transcript[-2].text == prompts.summarise(ITEM.prompt, quotes)
+    assert refused == 2

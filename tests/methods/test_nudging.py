@@ -1,5 +1,7 @@
 """Nudging against a slow state machine that reads everything anew for every token."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +14,7 @@ from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.types import Request, Response, Sampling
 from moco_jax.methods.api import nudge_turns
 from moco_jax.methods.api.nudge_tokens import NudgeStep
-from moco_jax.methods.api.nudging import Nudging
+from moco_jax.methods.api.nudging import Nudging, one_vocabulary
 from moco_jax.pool import Pool
 from moco_jax.runs.planning.engine import Memo
 from moco_jax.system import Context
@@ -220,3 +222,17 @@ def test_members_of_two_vocabularies_take_turns():
 def test_settings_that_cannot_be_are_named(settings, reason):
     with pytest.raises(ValueError, match=reason):
         system(**settings)
+
+
+def test_a_nudger_may_be_searched_for_in_place_of_the_base():
+    assert system(base_model_id=1, search_nudging=True).nudger != 1
+
+
+def test_an_end_token_that_the_base_does_not_know_is_written_by_turns():
+    base, nudger, _ = POOL
+    assert one_vocabulary(context(), (0, 1))
+    last = base.config.vocab_size
+    own = {**nudger.info.generation_config, "eos_token_id": [*nudger.eos, last]}
+    info = dataclasses.replace(nudger.info, generation_config=own)
+    longer = Pool([base, dataclasses.replace(nudger, info=info)])
+    assert not one_vocabulary(context(longer), (0, 1))

@@ -1,5 +1,6 @@
 """The router, by script."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -101,3 +102,16 @@ def test_descriptions_must_match_the_pool():
     bench = testing.workbench(POOL, TASK.dev, engine=testing.ScriptedEngine(answer))
     with pytest.raises(ValueError, match="model_descriptions has 1 entries for 3 members"):
         make_method("api_prompt_routing", {"model_descriptions": ["a"]}).fit(bench)
+
+
+def test_a_question_beyond_the_routers_context_stays_with_the_router():
+    engine = testing.ScriptedEngine(answer, lambda *_: -1.0)
+    bench = testing.workbench(POOL, TASK.dev, engine=engine)
+    system = make_method("api_prompt_routing", SETTINGS).fit(bench)
+    item = dataclasses.replace(TASK.test.items[0], question="long " * 1000)
+    (response,) = system.respond([item], bench)
+    notes = dict(response.notes)
+    assert notes["chosen"] == notes["router"] == response.speaker == "dummy:1"
+    assert notes["router_probabilities"] is None
+    assert [turn.role for turn in response.transcript] == ["route", "answer", "answer"]
+    assert not engine.scored

@@ -1,5 +1,6 @@
 """SLM-MUX: confidence, ties and the choice of members, by script and against brute force."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -103,3 +104,15 @@ def test_select_subset_leaves_out_who_misleads():
 def test_a_subset_must_fit_the_pool():
     with pytest.raises(ValueError, match="select_subset is 9; it must be at most 3"):
         run([["A"] * 3] * 3, select_subset=9)
+
+
+def test_a_subset_is_chosen_by_the_score_of_the_whole_split():
+    bench = testing.workbench(POOL, TASK.dev, engine=testing.ScriptedEngine(lambda *_: "A"))
+    asked = []
+    scorer = bench.scorer
+    bench = dataclasses.replace(
+        bench, scorer=lambda rows, texts: asked.append(list(rows)) or scorer(rows, texts)
+    )
+    settings = {"select_subset": 2, "tie": "random", "samples_per_model": 2}
+    make_method("text_slm_mux", settings).fit(bench)
+    assert asked == [list(range(len(TASK.dev)))] * len(POOL)

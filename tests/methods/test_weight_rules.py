@@ -42,6 +42,12 @@ def test_a_base_outside_the_pool(tmp_path):
     np.testing.assert_allclose(leaf(system.member), leaf(inside.member), rtol=1e-6)
 
 
+def test_the_base_by_another_name_is_not_merged_either(tmp_path):
+    POOL[0].save(tmp_path / "base")
+    system, _ = fit("weight_ties", {"base_model": str(tmp_path / "base"), "density": 0.3})
+    assert dict(system.notes)["members"] == ["dummy:1", "dummy:2"]
+
+
 def test_a_pool_of_the_base_alone_is_refused():
     with pytest.raises(NeedsError, match="holds only the base dummy:0"):
         fit("weight_dare", BASED, pool=Pool(POOL.members[:1]))
@@ -84,9 +90,10 @@ def test_dare_ties_at_density_one_is_sign_elected_task_arithmetic():
     np.testing.assert_allclose(leaf(system.member), wanted, rtol=1e-5, atol=1e-5)
 
 
-def test_optimized_dare_ties_takes_the_weights_with_the_best_dev_score():
+@pytest.mark.parametrize(("at_once", "calls"), [(None, [24] * 3), (3, [18, 6] * 3)])
+def test_optimized_dare_ties_takes_the_weights_with_the_best_dev_score(at_once, calls):
     settings = {"base_model_name": "dummy:0", "mode": "optimized", "normalize": False}
-    settings |= {"density": 1.0, "population": 4, "max_iterations": 3}
+    settings |= {"density": 1.0, "population": 4, "max_iterations": 3, "particles_at_once": at_once}
     seen = []
 
     def answer(name, request):
@@ -98,7 +105,7 @@ def test_optimized_dare_ties_takes_the_weights_with_the_best_dev_score():
 
     system, engine = fit("weight_dare_ties", settings, answer)
     notes = dict(system.notes)
-    assert engine.calls == [4 * len(TASK.dev)] * 3
+    assert engine.calls == calls
     assert notes["dev_score"] == pytest.approx(4 / 6)
     np.testing.assert_allclose(sum(notes["best_weights"]), 1.0, rtol=1e-5)
     base, *others = map(leaf, POOL)
@@ -128,6 +135,7 @@ def test_equal_members_stay_what_they_are(name):
         ("weight_dare_ties", {"base_model_name": "x", "inertia": -1.0}, "inertia is -1"),
         ("weight_slerp", {"t": 1.5}, "t is 1.5"),
         ("weight_layerwise", {"coefficients": [[1.0], [1.0, 0.0]]}, "one number per member"),
+        ("weight_layerwise", {"outside": [1.0, 0.0]}, "there are no coefficients"),
     ],
 )
 def test_bad_settings_are_named(name, settings, complaint):

@@ -49,11 +49,14 @@ class Levels(System):
         return question(item)
 
     def _accepts(self, level: int, response: Response) -> bool:
-        if response.finish == "prompt_too_long":
-            return False
         if self.mode == "just_ask":
-            return prompts.UNCONFIDENT not in response.text.lower()
-        return response.mean_logprob >= self.thresholds[level]
+            return bool(response.text.strip()) and prompts.UNCONFIDENT not in response.text.lower()
+        return confidence(response) >= self.thresholds[level]
+
+
+def confidence(response: Response) -> float:
+    """Mean log-probability of all that was written; -inf where that holds no answer."""
+    return response.mean_logprob if response.text.strip() else -np.inf
 
 
 def _final(said: Sequence[Response]) -> Response:
@@ -125,9 +128,10 @@ class Cascade(Method):
     dev pass of every member but the last (of all members with threshold="optimized"), drawn as
     answers are.
 
-    Departures: confidence is the mean log-probability of the answer's own tokens at temperature 1
-    (the reference takes the largest of five filtered scores, mostly exactly 1, and counts padding).
-    Each member has its own threshold, and a threshold of 0 is one.
+    Departures: confidence is the mean log-probability at temperature 1 of all that the member
+    wrote, thoughts included, and an empty answer is never accepted (the reference takes the largest
+    of five filtered scores, mostly exactly 1, and counts padding). Each member has its own
+    threshold, and a threshold of 0 is one.
 
     Attributes:
         mode: "logit": a member accepts its answer from a threshold of confidence on; "just_ask": it
@@ -161,7 +165,7 @@ class Cascade(Method):
         said = [
             bench.answer(level, bench.dev.items, purpose="dev confidence") for level in range(asked)
         ]
-        confidences = [[response.mean_logprob for response in row] for row in said]
+        confidences = [[confidence(response) for response in row] for row in said]
         thresholds = tuple(
             quantile_threshold(row, self.percentage) for row in confidences[: len(bench.pool) - 1]
         )

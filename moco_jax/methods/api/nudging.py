@@ -55,12 +55,17 @@ class Nudged(System):
 
 
 def one_vocabulary(context: Context, pair: Sequence[int]) -> bool:
-    """Whether the members of a pair map token ids to the same strings."""
+    """Whether the members of a pair map token ids to the same strings, their end tokens included.
+
+    A vocabulary may go on longer, but an end token beyond the shared part could never be written.
+    """
+    members = [context.pool[index] for index in pair]
     try:
-        shared_vocabulary([context.pool[index].tokenizer for index in pair])
+        shared = shared_vocabulary([member.tokenizer for member in members])
     except ValueError:
         return False
-    return True
+    shared = min(shared, *(member.config.vocab_size for member in members))
+    return all(end < shared for member in members for end in member.eos)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +117,7 @@ class Nudging(Method):
         within(self, "gamma", 0)
         within(self, "base_model_id", 0)
         within(self, "nudging_model_id", 0)
-        if self.base_model_id == self.nudging_model_id:
+        if self.base_model_id == self.nudging_model_id and not self.search_nudging:
             raise ValueError(
                 f"{self.name}: nudging_model_id is {self.nudging_model_id}, which is the base; "
                 "it must be another member"
@@ -126,7 +131,8 @@ class Nudging(Method):
 
     def fit(self, bench: Workbench) -> System:
         """Searches gamma and the nudger on dev, where asked to."""
-        for field in ("base_model_id", "nudging_model_id"):
+        named = ("base_model_id",) if self.search_nudging else ("base_model_id", "nudging_model_id")
+        for field in named:
             if getattr(self, field) >= len(bench.pool):
                 raise ValueError(
                     f"{self.name}: {field} is {getattr(self, field)}; it must be at most "

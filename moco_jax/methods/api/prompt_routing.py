@@ -9,7 +9,7 @@ from moco_jax.decoding.types import Request, Response, Turn, Usage
 from moco_jax.method import Method, Workbench
 from moco_jax.methods import prompts
 from moco_jax.methods.checks import one_of
-from moco_jax.methods.labels import label_probabilities
+from moco_jax.methods.labels import as_reply, weigh
 from moco_jax.system import Context, System, question
 from moco_jax.tasks import Item
 
@@ -73,19 +73,16 @@ class Router(System):
         ]
 
     def _weigh(self, items: Sequence[Item], context: Context) -> list[Decision]:
-        """Takes the most likely number."""
-        name = context.pool[self.router].name
+        """Takes the most likely number; itself where the question does not fit its context."""
         labels = [str(number) for number in range(1, len(self.descriptions) + 1)]
-        requests = self._requests(items)
-        asks = [(self.router, request) for request in requests]
-        weighed = label_probabilities(context, asks, labels)
+        asks = [(self.router, request) for request in self._requests(items)]
         decisions = []
-        for request, (shares, usage) in zip(requests, weighed, strict=True):
-            member = shares.index(max(shares))
-            asked = Turn("user", request.purpose, request.messages[-1].content)
-            turns = (asked, Turn(name, request.purpose, labels[member]))
+        for ask, found in zip(asks, weigh(context, asks, labels), strict=True):
+            shares = found.probabilities if found.fits else None
+            member = shares.index(max(shares)) if shares else self.router
+            reply = as_reply(context, ask, found, labels)
             notes = (("router_probabilities", shares),)
-            decisions.append(Decision(member, usage, turns, notes))
+            decisions.append(Decision(member, found.usage, reply.transcript, notes))
         return decisions
 
     def _ask(self, items: Sequence[Item], context: Context) -> list[Decision]:

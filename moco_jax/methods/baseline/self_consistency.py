@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import ClassVar
 
+from absl import logging
+
 from moco_jax.decoding.types import Response, total_usage
 from moco_jax.method import Method, Needs, Workbench
 from moco_jax.methods.checks import within
@@ -70,4 +72,11 @@ class SelfConsistency(Method):
 
     def fit(self, bench: Workbench) -> System:
         """Ranks the members on dev."""
+        if bench.sampling.greedy:
+            logging.warning(
+                "%s: at temperature 0 all samples are one text, so this is best_on_dev at %d times "
+                "the cost",
+                self.name,
+                self.samples,
+            )
         return SampledVote(bench.best(), self.samples)

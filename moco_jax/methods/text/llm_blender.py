@@ -111,7 +111,9 @@ class Blend(System):
             )
             for number, first, second in pairs
         ]
-        fitted = quoting.fit(context, inquiries, self.context_policy)
+        # A pair is never compared with one of its two missing
+        policy = "shorten" if self.context_policy == "oldest_first" else self.context_policy
+        fitted = quoting.fit(context, inquiries, policy)
         weighed = weigh(context, [(one.who, one.request) for one in fitted], LABELS)
         size = len(context.pool)
         judged: list[tuple[np.ndarray, list[Response]]] = [

@@ -10,7 +10,16 @@ from moco_jax.method import Method, Needs, NeedsError, Workbench
 from moco_jax.methods import prompts
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.labels import label_probabilities
-from moco_jax.methods.quoting import POLICIES, ContextPolicy, Inquiry, ask, conclude, fit, plain
+from moco_jax.methods.quoting import (
+    POLICIES,
+    ContextPolicy,
+    Inquiry,
+    ask,
+    conclude,
+    fit,
+    latest,
+    plain,
+)
 from moco_jax.methods.votes import chance
 from moco_jax.system import Context, System
 from moco_jax.tasks import Item
@@ -93,10 +102,10 @@ class Feedback(System):
         revised = ask(context, inquiries, self.context_policy)
         for index, review in enumerate(reviews):
             mine = slice(index * size, (index + 1) * size)
-            review.answers = revised[mine]
+            review.answers = latest(review.answers, revised[mine])
             for about in remarks[mine]:
                 review.said += about
-            review.said += review.answers
+            review.said += revised[mine]
 
     def _remarks(
         self, purpose: str, cases: Sequence[tuple[Item, int, Response]], context: Context

@@ -9,7 +9,7 @@ from moco_jax.decoding.types import Response
 from moco_jax.method import Method, NeedsError, Workbench
 from moco_jax.methods import prompts
 from moco_jax.methods.checks import one_of, within
-from moco_jax.methods.quoting import POLICIES, ContextPolicy, Inquiry, ask, conclude, plain
+from moco_jax.methods.quoting import POLICIES, ContextPolicy, Inquiry, ask, conclude, latest, plain
 from moco_jax.methods.votes import VOTED, first_voter, leaders, tally, vote_of
 from moco_jax.system import Context, System
 from moco_jax.tasks import Item
@@ -81,8 +81,9 @@ class Debate(System):
         ]
         said = ask(context, inquiries, self.context_policy)
         for index, (item, table) in enumerate(live):
-            table.answers = said[index * size : (index + 1) * size]
-            table.said += table.answers
+            fresh = said[index * size : (index + 1) * size]
+            table.answers = latest(table.answers, fresh)
+            table.said += fresh
             table.rounds += 1
             votes = (
                 {vote_of(item, answer.text) for answer in table.answers} if self.early_stop else ()

@@ -167,15 +167,17 @@ class SlmMux(Method):
     def _select(self, bench: Workbench, count: int, seed: int) -> tuple[int, ...]:
         items, everyone = bench.dev.items, range(len(bench.pool))
         drawn = sample_all(bench, items, everyone, self.samples_per_model, "dev samples")
-        values = np.zeros((len(items), len(bench.pool)))
-        certain = np.zeros(values.shape, bool)
+        certain = np.zeros((len(items), len(bench.pool)), bool)
+        chosen: list[list[str]] = [[] for _ in everyone]
         for row, item in enumerate(items):
             rng = chance(seed, f"{self.name} dev", item.id)
             for who in everyone:
                 texts = [answer.text for answer in drawn[row][who]]
                 found = stance(item, texts, rng)
-                values[row, who] = bench.scorer([row], [texts[found.chosen]])[0].value
+                chosen[who].append(texts[found.chosen])
                 certain[row, who] = found.confidence >= 1 - TOLERANCE
+        scored = [bench.scorer(range(len(items)), texts) for texts in chosen]
+        values = np.array([[score.value for score in scores] for scores in scored]).T
         return best_subset(values, certain, count, self.contradiction_weight)
 
 

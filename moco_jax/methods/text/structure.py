@@ -66,7 +66,8 @@ class Network(System):
             heard = quoting.ask(context, inquiries, self.context_policy)
             for index in range(len(items)):
                 fresh = heard[index * len(members) : (index + 1) * len(members)]
-                latest[index] |= zip(members, fresh, strict=True)
+                before = [latest[index].get(who) for who in members]
+                latest[index] |= zip(members, quoting.latest(before, fresh), strict=True)
                 said[index] += fresh
         rows = zip(items, latest, said, strict=True)
         return [self._close(item, answers, turns) for item, answers, turns in rows]

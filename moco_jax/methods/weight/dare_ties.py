@@ -11,10 +11,10 @@ from absl import logging
 
 from moco_jax.method import Workbench
 from moco_jax.methods.checks import one_of, within
-from moco_jax.methods.weight.from_function import find_base
+from moco_jax.methods.weight.bases import find_base, merged_members
 from moco_jax.methods.weight.merged import Merged
-from moco_jax.methods.weight.rule import RuleMerge, merge_members, merged_members
-from moco_jax.methods.weight.search import by_evolution, by_swarm, dev_scores_of
+from moco_jax.methods.weight.rule import RuleMerge, merge_members
+from moco_jax.methods.weight.search import by_evolution, by_swarm, dev_scores_of, side_by_side
 from moco_jax.pool import Member
 from moco_jax.system import System
 from moco_jax.trees import TaskVectorMerge, pso
@@ -42,9 +42,10 @@ class DareTies(RuleMerge, pso.SwarmSettings):
 
     Departures: something is dropped (the reference leaves density at 1, which drops and trims
     nothing), the masks of all steps and particles are the same and follow the run's seed, what
-    stays is divided by its chance of staying. density=1 is the reference's merge. The papers' code
-    divides by the models that agree after the drop; that is normalize=true, and off by default as
-    in mergekit: rescaling makes up for what was dropped, and dividing by what is left does so again
+    stays is divided by its chance of staying, and the search restarts and ends as that of
+    weight_model_swarms. density=1 is the reference's merge. The papers' code divides by the models
+    that agree after the drop; that is normalize=true, and off by default as in mergekit: rescaling
+    makes up for what was dropped, and dividing by what is left does so again
     (docs/levels/weight.md has the numbers).
 
     Attributes:
@@ -61,7 +62,8 @@ class DareTies(RuleMerge, pso.SwarmSettings):
         lambda_: scales the merged task vector.
         search: by particle swarm ("pso"), or by evolution ("cma_es", arXiv 1604.00772), which reads
             population, max_iterations and patience alone.
-        population: particles of the search, the uniform average among them.
+        population: particles of the search, the first of them the uniform average.
+        particles_at_once: particles merged and asked side by side; null is all of a round.
         max_iterations: rounds of the search, at most.
         starting_velocity_mode: particles start at "random" velocities or at rest ("zero").
 
@@ -80,6 +82,7 @@ class DareTies(RuleMerge, pso.SwarmSettings):
     search: Literal["pso", "cma_es"] = "pso"
     population: int = 5
     max_iterations: int = 5
+    particles_at_once: int | None = None
     starting_velocity_mode: Literal["random", "zero"] = "random"
 
     def __post_init__(self) -> None:
@@ -89,6 +92,8 @@ class DareTies(RuleMerge, pso.SwarmSettings):
         one_of(self, "rescale", tuple(RESCALES))
         within(self, "population", 2)
         within(self, "max_iterations", 1)
+        if self.particles_at_once is not None:
+            within(self, "particles_at_once", 1)
         one_of(self, "starting_velocity_mode", ("random", "zero"))
         try:
             self.rule(1)
@@ -139,8 +144,14 @@ class DareTies(RuleMerge, pso.SwarmSettings):
         """The best weights found, and their dev score."""
 
         def worth(points: np.ndarray) -> list[float]:
-            weights = _softmax(points)
-            scores = dev_scores_of(bench, [self._merge(bench, members, base, w) for w in weights])
+            weights, scores = _softmax(points), []
+            step = self.particles_at_once or len(weights)
+            for first in range(0, len(weights), step):
+                part = weights[first : first + step]
+                # No name holds the candidates, so that they are gone before the next are made
+                scores += dev_scores_of(
+                    bench, side_by_side([self._merge(bench, members, base, w) for w in part])
+                )
             logging.info("%s: weights %s score %s on dev", self.name, weights, scores)
             return scores
 

@@ -8,7 +8,7 @@ from absl import logging
 
 from moco_jax.method import Method, Needs, Workbench
 from moco_jax.methods.checks import one_of, within
-from moco_jax.methods.weight.from_function import find_base
+from moco_jax.methods.weight.bases import find_base
 from moco_jax.methods.weight.greedy_soup import soup
 from moco_jax.methods.weight.merged import Merged
 from moco_jax.methods.weight.search import dev_scores_of
@@ -84,15 +84,18 @@ class Expo(Method):
             alphas = list(
                 dict.fromkeys(([0.0] if self.allow_zero else []) + [*self.alpha_candidates])
             )
-        candidates = [extrapolate(self.name, source, target, alpha) for alpha in alphas]
         best = 0
         if self.alpha_mode == "optimized":
-            scores = dev_scores_of(bench, candidates)
+            # One candidate stands in memory at a time; the best is made again
+            scores = [
+                dev_scores_of(bench, [extrapolate(self.name, source, target, alpha)])[0]
+                for alpha in alphas
+            ]
             logging.info("%s: alphas %s score %s on dev", self.name, alphas, scores)
             best = scores.index(max(scores))
             notes |= {"alpha_scores": dict(zip(map(str, alphas), scores, strict=True))}
         return Merged.of(
-            candidates[best],
+            extrapolate(self.name, source, target, alphas[best]),
             method="expo",
             mode=self.mode,
             source_model=source.name,

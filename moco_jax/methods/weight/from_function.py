@@ -9,8 +9,8 @@ import jax
 
 from moco_jax.decoding.keys import digest
 from moco_jax.method import Method, Needs, Workbench
+from moco_jax.methods.weight.bases import find_base, merged_members
 from moco_jax.methods.weight.merged import Merged
-from moco_jax.pool import Member, inspect
 from moco_jax.system import System
 from moco_jax.trees import merge_trees
 
@@ -22,8 +22,8 @@ class FunctionMerge(Method):
     Cost: one generation per item.
 
     Attributes:
-        base_model: the model that the function gets as `base`: a member of the pool, or whatever
-            `Pool.load` takes; None passes None.
+        base_model: the model that the function gets as `base`: a member of the pool, which then is
+            not merged itself, or whatever `Pool.load` takes; None passes None.
     """
 
     function: ClassVar[Callable[..., jax.Array]]
@@ -37,7 +37,7 @@ class FunctionMerge(Method):
         settings = dataclasses.asdict(self)
         settings.pop("base_model")
         base = None if self.base_model is None else find_base(self.name, self.base_model, bench)
-        members = list(bench.pool)
+        members = merged_members(self.name, bench, base)
         params = merge_trees(
             functools.partial(type(self).function, **settings),
             [member.params for member in members],
@@ -46,20 +46,6 @@ class FunctionMerge(Method):
         )
         made_of = [member.identity for member in members] + ([base.identity] if base else [])
         recipe = digest(self.name, self.fingerprint, settings, made_of, base is None, bench.seed)
-        merged = members[0].derive(f"{self.name}({'+'.join(bench.pool.names)})", params, recipe)
-        return Merged.of(merged, members=bench.pool.names, base_model=self.base_model)
-
-
-def find_base(method: str, name: str, bench: Workbench) -> Member:
-    """The member of the pool called `name`, or else that model, loaded.
-
-    Raises:
-        NeedsError: its architecture is not the pool's.
-    """
-    if name in bench.pool.names:
-        return bench.pool[bench.pool.names.index(name)]
-    first = bench.pool[0]
-    info = inspect(name)
-    Needs(same_architecture=True).check(method, [first.info, info], bench.dev.items[0].kind)
-    # Of the pool's own kind: a plan has members that read no weights
-    return type(first).load(info, first.dtype)
+        names = [member.name for member in members]
+        merged = members[0].derive(f"{self.name}({'+'.join(names)})", params, recipe)
+        return Merged.of(merged, members=names, base_model=self.base_model)

@@ -29,6 +29,11 @@ class WeightLayerwise(RuleMerge):
 
     def __post_init__(self) -> None:
         if self.coefficients is None:
+            if self.outside is not None:
+                raise ValueError(
+                    f"{self.name}: outside is {self.outside!r}, but there are no coefficients; "
+                    "give those of the layers too, or use weight_average"
+                )
             return
         points = [*self.coefficients, *([self.outside] if self.outside is not None else [])]
         if not self.coefficients or len({len(point) for point in points}) != 1:
@@ -40,7 +45,7 @@ class WeightLayerwise(RuleMerge):
     def rule(self, layers: int) -> Linear | Layerwise:
         """A linear combination per layer."""
         if self.coefficients is None:
-            return Linear(weights=self.outside)
+            return Linear()
         columns = zip(*self.coefficients, strict=True)
         mean = tuple(sum(column) / len(self.coefficients) for column in columns)
         outside = mean if self.outside is None else self.outside

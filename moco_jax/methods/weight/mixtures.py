@@ -79,6 +79,8 @@ class Stock:
         """
         recipe = self._recipe(weights, space)
         if self.bank is None or self.base is None:
+            if (only := _alone(weights)) is not None:
+                return Merged.of(self.members[only], **notes)
             params = jax.tree.map(lambda leaf: leaf[0], self._whole(weights[None]))
             return Merged.of(self.members[0].derive(label, params, recipe), **notes)
         adapter = bank_adapter(combine(self.bank, jnp.asarray(weights[None]), space))

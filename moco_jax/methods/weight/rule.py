@@ -8,8 +8,8 @@ from typing import ClassVar
 import jax
 
 from moco_jax.decoding.keys import digest
-from moco_jax.method import Method, Needs, NeedsError, Workbench
-from moco_jax.methods.weight.from_function import find_base
+from moco_jax.method import Method, Needs, Workbench
+from moco_jax.methods.weight.bases import find_base, merged_members
 from moco_jax.methods.weight.merged import Merged
 from moco_jax.pool import Member
 from moco_jax.system import System
@@ -62,21 +62,6 @@ class BasedMerge(RuleMerge):
     def base_name(self) -> str:
         """The hyperparameter."""
         return self.base_model
-
-
-def merged_members(method: str, bench: Workbench, base: Member | None) -> list[Member]:
-    """The members of the pool that are not the base itself.
-
-    Raises:
-        NeedsError: all are.
-    """
-    members = [member for member in bench.pool if base is None or member.name != base.name]
-    if not members:
-        raise NeedsError(
-            f"{method} merges what members changed in their base, and the pool holds only the base "
-            f"{base.name if base else ''}; add members with --models."
-        )
-    return members
 
 
 def merge_members(

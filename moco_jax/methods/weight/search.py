@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from moco_jax.method import Workbench
-from moco_jax.pool import Member
+from moco_jax.pool import Member, variants
 from moco_jax.system import question
 from moco_jax.trees import pso
 
@@ -129,6 +129,13 @@ class _Best:
 
     def found(self) -> Found:
         return Found(self.point, self.worth, tuple(self.history))
+
+
+def side_by_side(members: Sequence[Member]) -> list[Member]:
+    """The same models as one population, so that one program answers for all of them."""
+    params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[one.params for one in members])
+    names, recipes = [one.name for one in members], [one.identity for one in members]
+    return variants(members[0], names, recipes, params=params)
 
 
 def dev_scores_of(
