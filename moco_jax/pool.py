@@ -23,7 +23,7 @@ from moco_jax.models.checkpoint import Checkpoint, load_checkpoint, open_checkpo
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.encoder import EncoderConfig
 from moco_jax.models.memory import INT8
-from moco_jax.models.packing import turn_kernels
+from moco_jax.models.packing import Packed
 from moco_jax.models.quantize import (
     is_quantized,
     load_quantized,
@@ -143,9 +143,9 @@ class Member:
         return self.weights.params if isinstance(self.weights, Variant) else self.weights
 
     @functools.cached_property
-    def turned_params(self) -> PyTree:
-        """The weights for wide batches on CPU, their kernels transposed; made when asked."""
-        return turn_kernels(self.params)
+    def packed(self) -> Packed:
+        """Its weights as programs want them."""
+        return Packed(self.params)
 
     @property
     def dtype(self) -> str:
@@ -271,7 +271,9 @@ def variants(
     if (adapters is None) == (params is None):
         raise ValueError("variants are made of adapters or of params; pass one of the two")
     if adapters is not None:
-        population = Population(base.params, lora.stack_adapters(adapters), len(adapters))
+        population = Population(
+            base.params, lora.stack_adapters(adapters), len(adapters), base.packed
+        )
     else:
         population = Population(params, None, len(jax.tree.leaves(params)[0]))
     if not len(names) == len(recipes) == population.size:

@@ -18,7 +18,6 @@ from moco_jax.decoding.sampling import Filters, Knobs
 from moco_jax.decoding.stacks import alike
 from moco_jax.decoding.types import Request, Response, Sampling, Turn, Usage
 from moco_jax.models.cost import generation_flops
-from moco_jax.models.packing import WIDE
 from moco_jax.models.tokenizer import shared_vocabulary
 
 PyTree = Any
@@ -125,7 +124,7 @@ class Call:
         if self.stackable:
             return (Group(self.speakers[0][0].config, len(self.speakers[0]), "voices"),)
         if self.population is None:
-            return tuple(solo(speaker)[0] for speaker in self.speakers[0])
+            return tuple(map(solo_group, self.speakers[0]))
         uneven = self.longest_share * self.population.size > UNEVEN * len(self.requests)
         return (self.population.group(self.speakers[0][0].config, mixed=uneven),)
 
@@ -196,16 +195,15 @@ class Call:
         program = loop.Program(self.groups, self.combine, Filters.of(settings), vocab_size)
         slots = self.slots(width)
         return schedule.Machine(
-            program, self._weights(slots), Knobs.of(settings), self.eos(), slots, chunk
+            program, self._weights(), Knobs.of(settings), self.eos(), slots, chunk
         )
 
-    def _weights(self, slots: int) -> tuple[Weights, ...]:
+    def _weights(self) -> tuple[Weights, ...]:
         if self.stackable:
             return (Weights(tuple(speaker.params for speaker in self.speakers[0])),)
-        wide = jax.default_backend() == "cpu" and slots >= WIDE
         if self.population is not None:
-            return (self.population.weights(wide),)
-        return tuple(solo(speaker, wide)[1] for speaker in self.speakers[0])
+            return (self.population.weights,)
+        return tuple(solo(speaker)[1] for speaker in self.speakers[0])
 
     def eos(self) -> tuple[int, ...]:
         """Every id that ends an answer of any speaker."""
@@ -254,13 +252,18 @@ class Call:
         )
 
 
-def solo(speaker: Speaker, wide: bool = False) -> tuple[Group, Weights]:
-    """A member by itself, whether or not it stands in a population; `wide` as in `packing`."""
+def solo_group(speaker: Speaker) -> Group:
+    """The static side of a member by itself, whether or not it stands in a population."""
     if speaker.variant is None:
-        params = speaker.turned_params if wide else speaker.params
-        return Group(speaker.config), Weights(params)
-    alone = speaker.variant.alone
-    return alone.group(speaker.config, mixed=False), alone.weights(wide)
+        return Group(speaker.config)
+    return speaker.variant.alone.group(speaker.config, mixed=False)
+
+
+def solo(speaker: Speaker) -> tuple[Group, Weights]:
+    """A member by itself, with its weights."""
+    variant = speaker.variant
+    weights = Weights(speaker.packed.here) if variant is None else variant.alone.weights
+    return solo_group(speaker), weights
 
 
 def place_of(speaker: Speaker) -> list[str]:

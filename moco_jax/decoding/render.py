@@ -9,6 +9,7 @@ import numpy as np
 from moco_jax.decoding.population import Variant
 from moco_jax.decoding.types import Request, Sampling
 from moco_jax.models.config import ModelConfig
+from moco_jax.models.packing import Packed
 from moco_jax.models.tokenizer import END_THINK, THINK, ChatTemplate, inside_thought
 
 PyTree = Any
@@ -34,8 +35,8 @@ class Speaker(Protocol):
         """The weights, on device."""
 
     @property
-    def turned_params(self) -> PyTree:
-        """The weights for wide batches on CPU, their kernels transposed."""
+    def packed(self) -> Packed:
+        """The weights as programs want them."""
 
     @property
     def variant(self) -> Variant | None:

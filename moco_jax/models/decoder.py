@@ -75,10 +75,14 @@ def unembed(config: ModelConfig, params: Params, hidden: jax.Array) -> jax.Array
             "this checkpoint is a sequence classifier and has no language-model head; use it as a "
             "reward model, or load the ForCausalLM checkpoint to get logits."
         )
-    # Contracting the embedding over its last axis spares a transposed copy of it
-    tied = config.tie_embeddings
-    weight = params["embed_tokens"]["embedding"] if tied else params["lm_head"]["kernel"]
-    axes = (((hidden.ndim - 1,), (1 if tied else 0,)), ((), ()))
+    if config.tie_embeddings:
+        # Contracting the embedding over its last axis spares a transposed copy of it
+        weight, axis = params["embed_tokens"]["embedding"], 1
+    elif "kernel_out_in" in params["lm_head"]:
+        weight, axis = params["lm_head"]["kernel_out_in"], 1
+    else:
+        weight, axis = params["lm_head"]["kernel"], 0
+    axes = (((hidden.ndim - 1,), (axis,)), ((), ()))
     logits = jax.lax.dot_general(hidden, weight, axes, preferred_element_type=jnp.float32)
     return softcapped(logits, config.final_softcap)
 

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.families import is_linear, tensor_table
-from moco_jax.models.packing import WIDE
 
 INT8 = "int8"
 CPU = "cpu"
@@ -125,11 +124,13 @@ def stacked_bytes(configs: Sequence[ModelConfig], dtype: str, hardware: Hardware
     return len(configs) // apart * weight_bytes(configs[0], dtype, hardware)
 
 
-def turned_bytes(config: ModelConfig, dtype: str, rows: int, hardware: Hardware) -> int:
-    """Bytes of the transposed kernels that stay on each device once so many rows were decoded."""
-    if hardware.platform != CPU or rows < WIDE or dtype == INT8:
+def turned_bytes(config: ModelConfig, dtype: str, hardware: Hardware) -> int:
+    """Bytes of the transposed kernels that a CPU holds beside those that are stored."""
+    if hardware.platform != CPU:
         return 0
-    return _elements(config, linear=True) * itemsize(dtype) // hardware.tensor
+    kernels = (s for s in tensor_table(config) if is_linear(s) or s.path[0] == "lm_head")
+    kept = sum(math.prod(s.shape) for s in kernels if dtype != INT8 or not is_linear(s))
+    return kept * itemsize(hardware.computes_in(dtype)) // hardware.tensor
 
 
 def widened_bytes(config: ModelConfig, dtype: str, hardware: Hardware) -> int:

@@ -1,5 +1,6 @@
 """Weights as a program wants them, where that is not as they are stored."""
 
+import functools
 from typing import Any
 
 import jax
@@ -7,18 +8,36 @@ import jax.numpy as jnp
 
 Params = dict[str, Any]
 
-WIDE = 16
-"""Rows from which XLA's CPU matrix product takes transposed kernels: about even at 16, faster at
-32, slower for few rows of wide layers (`experiments/bench_products.py`)."""
+
+class Packed:
+    """Weights, and the same with transposed kernels, made when they are first asked for.
+
+    XLA's CPU products read kernels [out, in] faster than [in, out] at most sizes and numbers of
+    rows, the output layer's above all (`experiments/bench_products.py`). Accelerators do not mind.
+    """
+
+    def __init__(self, params: Params):
+        """Holds params as they are stored."""
+        self.params = params
+
+    @functools.cached_property
+    def turned(self) -> Params:
+        """The weights with every "kernel" as "kernel_out_in"; other leaves are shared."""
+        return turn_kernels(self.params)
+
+    @property
+    def here(self) -> Params:
+        """What programs on the default backend compute with."""
+        return self.turned if jax.default_backend() == "cpu" else self.params
 
 
 def turn_kernels(params: Params) -> Params:
     """Every "kernel" [in, out] as "kernel_out_in", its transpose; other leaves are shared.
 
-    The output layer stays: `unembed` reads it as it is.
+    A classification head stays, which is no part of decoding.
     """
     return {
-        name: part if name == "lm_head" or not isinstance(part, dict) else _turned(part)
+        name: part if name == "score" or not isinstance(part, dict) else _turned(part)
         for name, part in params.items()
     }
 

@@ -25,7 +25,9 @@ class Puts:
         self.moved = []
 
     def __call__(self, group, weights):
-        self.moved.append(next(i for i, one in enumerate(HOST) if one.params is weights.params))
+        # Leaves that no program wants otherwise are the same arrays
+        norms = [one.params["norm"]["scale"] for one in (*HOST, weights)]
+        self.moved.append(next(i for i, norm in enumerate(norms) if norm is norms[-1]))
         return jax.device_put(weights)
 
 

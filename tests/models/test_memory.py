@@ -128,17 +128,18 @@ def test_weights_that_the_cpu_widens_are_counted_twice(dtype):
     assert memory.widened_bytes(one, dtype, Hardware("gpu")) == 0
 
 
-def test_transposed_kernels_of_wide_batches_are_counted():
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_transposed_kernels_are_counted(dtype):
     one = config()
-    params = params_of(one)
+    params = params_of(one, dtype)
     turned = jax.eval_shape(turn_kernels, params)
     kernels = [
         leaf
         for path, leaf in jax.tree_util.tree_leaves_with_path(turned)
         if "kernel_out_in" in jax.tree_util.keystr(path)
     ]
-    assert memory.turned_bytes(one, "float32", 16, Hardware()) == size(kernels)
-    assert memory.turned_bytes(one, "float32", 15, Hardware()) == 0
+    assert memory.turned_bytes(one, dtype, Hardware()) == size(kernels)
+    assert memory.turned_bytes(one, dtype, Hardware("gpu")) == 0
 
 
 @pytest.mark.parametrize(("rows", "block"), [(8, 64), (8, 256), (1, 128)])

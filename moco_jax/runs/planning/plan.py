@@ -204,10 +204,11 @@ def peak_memory(
     own: dict[str, int] = {}
     most = Memory()
     for demand, load in loads:
-        made = memory.stacked_bytes(demand.configs, setting.dtype, setting.hardware)
+        made = stacked = memory.stacked_bytes(demand.configs, setting.dtype, setting.hardware)
         for identity, config in zip(demand.speakers, demand.configs, strict=True):
             weights = memory.weight_bytes(config, setting.dtype, setting.hardware) * load.sets
-            turned = memory.turned_bytes(config, setting.dtype, load.rows, setting.hardware)
+            # A stack on devices of its own is made from the weights as they are stored
+            turned = 0 if stacked else memory.turned_bytes(config, setting.dtype, setting.hardware)
             if identity in members and load.sets == 1:
                 own[identity] = max(own.get(identity, 0), turned)
             made += weights + turned if offload or identity not in members else 0
