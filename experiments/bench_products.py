@@ -15,7 +15,9 @@ from absl import app, flags
 from moco_jax.analysis.bench_page import Section, publish, table_of
 from moco_jax.testing import timing
 
-_SHAPES = flags.DEFINE_list("shapes", ["512x1408", "1280x3584"], "Weights, as in x out.")
+_SHAPES = flags.DEFINE_list(
+    "shapes", ["512x1408", "1280x3584", "3584x1280", "512x32000"], "Weights: in x out."
+)
 _ROWS = flags.DEFINE_list("rows", ["1", "8", "16", "32", "512"], "Rows.")
 _MEGABYTES = flags.DEFINE_integer("megabytes", 100, "Size of all weights together.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Warm runs of each way.")
@@ -24,6 +26,8 @@ _JSON = flags.DEFINE_string("json", None, "Where to write the table.")
 
 TILE = 128
 CHUNK = 16
+BLOCKS = 4
+LINK = 1e-9
 
 
 def plain(x: jax.Array, weight: jax.Array) -> jax.Array:
@@ -54,6 +58,11 @@ def added_up(x: jax.Array, weight: jax.Array) -> jax.Array:
     return jax.lax.fori_loop(0, weight.shape[0] // CHUNK, chunk, zero)
 
 
+def in_blocks(x: jax.Array, weights: tuple[jax.Array, ...]) -> jax.Array:
+    """Blocks of columns that are arrays of their own, so that threads can work side by side."""
+    return jnp.concatenate([x @ weight for weight in weights], 1)
+
+
 def turn(weight: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(weight.T)
 
@@ -62,17 +71,29 @@ def tile(weight: np.ndarray) -> np.ndarray:
     return turn(weight).reshape(-1, TILE, weight.shape[0])
 
 
+def block(weight: np.ndarray) -> tuple[np.ndarray, ...]:
+    return tuple(np.split(weight, BLOCKS, 1))
+
+
 WAYS = {
     "x @ W": (plain, np.asarray),
     "W transposed": (turned, turn),
+    "columns in blocks": (in_blocks, block),
     "W in tiles": (tiled, tile),
     "multiply and add": (added_up, np.asarray),
 }
 
 
 def over(one: Callable, weights: list[np.ndarray], x: jax.Array) -> Callable[[], None]:
-    held = [jnp.asarray(weight) for weight in weights]
-    run = jax.jit(lambda x, held: [one(x, weight) for weight in held])
+    """One product after the other, each of what the one before gave, as the layers of a model."""
+    held = jax.tree.map(jnp.asarray, weights)
+
+    @jax.jit
+    def run(x: jax.Array, held: list) -> jax.Array:
+        for weight in held:
+            x = x + LINK * one(x, weight).sum(1, keepdims=True)
+        return x
+
     return lambda: jax.block_until_ready(run(x, held))
 
 
@@ -83,8 +104,9 @@ def torch_over(weights: list[np.ndarray], x: jax.Array) -> Callable[[], None]:
 
     @torch.inference_mode()
     def run() -> None:
+        x = rows
         for weight in held:
-            torch.nn.functional.linear(rows, weight)
+            x = x + LINK * torch.nn.functional.linear(x, weight).sum(1, keepdim=True)
 
     return run
 

@@ -210,9 +210,9 @@ def test_members_that_compute_on_devices_of_their_own_are_held_twice():
         setting_of(POOL, hardware=Hardware(rows=count, members=count)) for count in (3, 2)
     )
     copied = planning.peak_memory(apart, together, 8).weights - apart.weights
-    assert copied == apart.weights // 3
-    # Transposed kernels
+    # Members also answer alone, with transposed kernels
     turned = memory.turned_bytes(POOL[0].config, "float32", Hardware())
+    assert copied == apart.weights // 3 + 3 * turned
     assert planning.peak_memory(uneven, together, 8).weights == uneven.weights + 3 * turned
 
 
