@@ -119,9 +119,11 @@ def fingerprint(function: Callable) -> str:
     """Hash (hex) of a function's file, so that an edited one is another method to the cache.
 
     Helpers and constants of the same file count; what the function closes over counts by its
-    `repr`. A function typed at a prompt, which has no file, counts alone.
+    `repr`, functions by their names. A function typed at a prompt, which has no file, counts alone.
     """
-    cells = [repr(cell.cell_contents) for cell in function.__closure__ or ()]
+    held = [cell.cell_contents for cell in function.__closure__ or ()]
+    # The repr of a function tells where it lies in memory, which is another place in every process
+    cells = [one.__qualname__ if inspect.isroutine(one) else repr(one) for one in held]
     file = pathlib.Path(inspect.getsourcefile(function) or "")
     try:
         source = file.read_text() if file.is_file() else inspect.getsource(function)

@@ -27,13 +27,21 @@ class Setting:
 def settings_of(kind: type[Method]) -> list[Setting]:
     """The hyperparameters of a method: those that have to be given, its own, inherited ones."""
     meanings = {name: text for base in reversed(kind.__mro__) for name, text in _documented(base)}
-    found = []
-    for field in dataclasses.fields(kind):
-        required = field.default is dataclasses.MISSING
-        default = "(has to be given)" if required else repr(field.default)
-        found.append(Setting(field.name, default, meanings.get(field.name, "")))
     own = inspect.get_annotations(kind)
-    return sorted(found, key=lambda one: (not one.default.startswith("("), one.name not in own))
+
+    def given(field: dataclasses.Field) -> bool:
+        return field.default is dataclasses.MISSING
+
+    return [
+        Setting(
+            field.name,
+            "(has to be given)" if given(field) else repr(field.default),
+            meanings.get(field.name, ""),
+        )
+        for field in sorted(
+            dataclasses.fields(kind), key=lambda one: (not given(one), one.name not in own)
+        )
+    ]
 
 
 def _documented(kind: type) -> list[tuple[str, str]]:

@@ -173,3 +173,16 @@ def test_what_a_function_closes_over_counts():
         return logit_method(powered).fingerprint
 
     assert made(1) == made(1) != made(2)
+
+
+def test_functions_that_are_closed_over_count_alike_wherever_they_lie():
+    def made():
+        def helper(logits):
+            return logits.sum(0)
+
+        def helped(logits):
+            return helper(logits)
+
+        return logit_method(helped).fingerprint
+
+    assert made() == made()

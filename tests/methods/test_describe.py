@@ -20,6 +20,8 @@ def test_what_has_to_be_given_comes_first_and_what_is_inherited_last():
     names = [one.name for one in settings_of(METHODS["weight_dare_ties"])]
     assert names[0] == "base_model_name"
     assert names.index("density") < names.index("inertia")
+    names = [one.name for one in settings_of(METHODS["api_nudging"])]
+    assert names[0] == "gamma", "a default that is a tuple need not be given"
     given = settings_of(METHODS["weight_dare_ties"])[0]
     assert given.default == "(has to be given)"
     assert given.meaning.startswith("the base: a member of the pool")
