@@ -130,7 +130,7 @@ def test_weights_that_the_cpu_widens_are_counted_twice(dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
 def test_transposed_kernels_are_counted(dtype):
-    one = config()
+    one = config(tie_embeddings=False)
     params = params_of(one, dtype)
     turned = jax.eval_shape(turn_kernels, params)
     kernels = [
@@ -138,7 +138,7 @@ def test_transposed_kernels_are_counted(dtype):
         for path, leaf in jax.tree_util.tree_leaves_with_path(turned)
         if "kernel_out_in" in jax.tree_util.keystr(path)
     ]
-    assert memory.turned_bytes(one, dtype, Hardware()) == size(kernels)
+    assert memory.turned_bytes(one, dtype, Hardware()) == size(kernels) > 0
     assert memory.turned_bytes(one, dtype, Hardware("gpu")) == 0
 
 
