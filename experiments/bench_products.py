@@ -13,6 +13,7 @@ import numpy as np
 from absl import app, flags
 
 from moco_jax.analysis.bench_page import Section, publish, table_of
+from moco_jax.models.packing import times_out_in
 from moco_jax.testing import timing
 
 _SHAPES = flags.DEFINE_list(
@@ -78,6 +79,7 @@ def block(weight: np.ndarray) -> tuple[np.ndarray, ...]:
 WAYS = {
     "x @ W": (plain, np.asarray),
     "W transposed": (turned, turn),
+    "W transposed, on the left": (times_out_in, turn),
     "columns in blocks": (in_blocks, block),
     "W in tiles": (tiled, tile),
     "multiply and add": (added_up, np.asarray),

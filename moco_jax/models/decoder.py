@@ -20,6 +20,7 @@ from moco_jax.models.attention import (
 )
 from moco_jax.models.config import ACTIVATIONS, ModelConfig
 from moco_jax.models.families import FAMILIES, NORM_NAMES, tensor_table
+from moco_jax.models.packing import times_out_in
 from moco_jax.models.partition import per_head
 from moco_jax.models.rope import rotary_tables, rotate
 
@@ -76,14 +77,12 @@ def unembed(config: ModelConfig, params: Params, hidden: jax.Array) -> jax.Array
             "reward model, or load the ForCausalLM checkpoint to get logits."
         )
     if config.tie_embeddings:
-        # Contracting the embedding over its last axis spares a transposed copy of it
-        weight, axis = params["embed_tokens"]["embedding"], 1
+        logits = times_out_in(hidden, params["embed_tokens"]["embedding"])
     elif "kernel_out_in" in params["lm_head"]:
-        weight, axis = params["lm_head"]["kernel_out_in"], 1
+        logits = times_out_in(hidden, params["lm_head"]["kernel_out_in"])
     else:
-        weight, axis = params["lm_head"]["kernel"], 0
-    axes = (((hidden.ndim - 1,), (axis,)), ((), ()))
-    logits = jax.lax.dot_general(hidden, weight, axes, preferred_element_type=jnp.float32)
+        kernel = params["lm_head"]["kernel"]
+        logits = jnp.matmul(hidden, kernel, preferred_element_type=jnp.float32)
     return softcapped(logits, config.final_softcap)
 
 
@@ -297,7 +296,7 @@ class Linear(nn.Module):
     def _product(self, x: jax.Array) -> jax.Array:
         if self.has_variable("params", "kernel_out_in"):
             turned: jax.Array = self.get_variable("params", "kernel_out_in")
-            return jax.lax.dot_general(x, turned, (((x.ndim - 1,), (1,)), ((), ())))
+            return times_out_in(x, turned).astype(x.dtype)
         if self.has_variable("params", "kernel_int8"):
             small: jax.Array = self.get_variable("params", "kernel_int8")
             scale: jax.Array = self.get_variable("params", "kernel_scale")

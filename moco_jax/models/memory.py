@@ -155,13 +155,16 @@ def cache_bytes(config: ModelConfig, rows: int, slots: int, dtype: str, hardware
 
 
 def step_bytes(load: Load) -> int:
-    """Bytes that one decode step works with, every member's logits first of all."""
+    """Bytes that one decode step works with, every member's logits first of all.
+
+    One member's are there twice: a CPU makes them transposed.
+    """
     vocab = max(config.vocab_size for config in load.configs)
     inner = max(
         SPREAD * (config.hidden_size + config.intermediate_size) + config.num_heads * load.slots
         for config in load.configs
     )
-    return 4 * load.rows * (len(load.configs) * vocab + inner)
+    return 4 * load.rows * ((len(load.configs) + 1) * vocab + inner)
 
 
 def prefill_bytes(load: Load, dtype: str, hardware: Hardware) -> int:
