@@ -49,6 +49,13 @@ def products(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array
     return jnp.einsum("bkgc,bkch->bkgh", weights, value)
 
 
+def keys_first(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array) -> jax.Array:
+    """As `products`, with the keys as the left side, as weights are in `models/packing.py`."""
+    logits = jax.lax.optimization_barrier(jnp.einsum("bkch,bkgh->bkcg", key, query))
+    weights = softmax(logits.swapaxes(2, 3), mask[:, None, None])
+    return jnp.einsum("bkgc,bkch->bkgh", weights, value)
+
+
 def summed(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array) -> jax.Array:
     """Multiplied and added up in XLA's own code, without its library of products."""
     weights = softmax((query[..., None] * key[:, :, None]).sum(3), mask[:, None, None])
@@ -72,6 +79,7 @@ def write(layout: str, cache: jax.Array, slots: jax.Array, new: jax.Array) -> ja
 WAYS: dict[str, tuple[Callable[..., jax.Array], str, str]] = {
     "[B, C, K, H], heads flattened": (flattened, SLOTS_FIRST, SLOTS_FIRST),
     "[B, K, C, H]": (products, HEADS_FIRST, HEADS_FIRST),
+    "[B, K, C, H], keys first": (keys_first, HEADS_FIRST, HEADS_FIRST),
     "keys [B, K, H, C], summed": (summed, KEYS_TURNED, HEADS_FIRST),
     "keys [B, K, H, C] (in use)": (ours, KEYS_TURNED, HEADS_FIRST),
 }
