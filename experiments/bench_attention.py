@@ -50,7 +50,7 @@ def products(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array
 
 
 def keys_first(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array) -> jax.Array:
-    """As `products`, with the keys as the left side, as weights are in `models/packing.py`."""
+    """As `products`, with the keys as the left side, as weights are in `models/linear.py`."""
     logits = jax.lax.optimization_barrier(jnp.einsum("bkch,bkgh->bkcg", key, query))
     weights = softmax(logits.swapaxes(2, 3), mask[:, None, None])
     return jnp.einsum("bkgc,bkch->bkgh", weights, value)

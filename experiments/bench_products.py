@@ -13,7 +13,7 @@ import numpy as np
 from absl import app, flags
 
 from moco_jax.analysis.bench_page import Section, publish, table_of
-from moco_jax.models.packing import times_out_in
+from moco_jax.models.linear import linear
 from moco_jax.testing import timing
 
 _SHAPES = flags.DEFINE_list(
@@ -46,7 +46,7 @@ def tiled(x: jax.Array, weight: jax.Array) -> jax.Array:
 
 
 def added_up(x: jax.Array, weight: jax.Array) -> jax.Array:
-    """Sums of scaled rows of the weight, CHUNK at a time: no packing, XLA's own code."""
+    """Sums of scaled rows of the weight, CHUNK at a time: no library, XLA's own code."""
 
     def chunk(index: jax.Array, total: jax.Array) -> jax.Array:
         some = jax.lax.dynamic_slice_in_dim(x, index * CHUNK, CHUNK, 1)
@@ -79,7 +79,7 @@ def block(weight: np.ndarray) -> tuple[np.ndarray, ...]:
 WAYS = {
     "x @ W": (plain, np.asarray),
     "W transposed": (turned, turn),
-    "W transposed, on the left": (times_out_in, turn),
+    "W transposed, on the left": (linear, turn),
     "columns in blocks": (in_blocks, block),
     "W in tiles": (tiled, tile),
     "multiply and add": (added_up, np.asarray),

@@ -50,7 +50,7 @@ def step_seconds(member: Member, batch: int) -> float:
 def torch_rate(weights: list[jax.Array], batch: int) -> float:
     import torch
 
-    shapes = [torch.from_numpy(np.array(weight.T)) for weight in weights]
+    shapes = [torch.from_numpy(np.array(weight)) for weight in weights]
     inputs = {weight.shape[1]: torch.ones(batch, weight.shape[1]) for weight in shapes}
 
     def multiply() -> None:

@@ -3,6 +3,7 @@
     python experiments/bench_startup.py --repeats=5
 
 Cold has an empty folder of compiled programs, warm has the one that a cold start left behind.
+PyTorch, which the benchmarks install and users need not, is kept out.
 """
 
 import json
@@ -28,6 +29,8 @@ FOUND = "/jax/compilation_cache/cache_hits"
 
 def child(folder: str) -> None:
     start = time.perf_counter()
+    # The library has no use for PyTorch, but transformers imports it wherever it is installed
+    sys.modules["torch"] = None
     import jax
 
     from moco_jax.cli.environment import configure_jax

@@ -23,7 +23,6 @@ from moco_jax.models.checkpoint import Checkpoint, load_checkpoint, open_checkpo
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.encoder import EncoderConfig
 from moco_jax.models.memory import INT8
-from moco_jax.models.packing import Packed
 from moco_jax.models.quantize import (
     is_quantized,
     load_quantized,
@@ -141,11 +140,6 @@ class Member:
     def params(self) -> PyTree:
         """Its weights, one leaf per checkpoint tensor; those of a variant are made when asked."""
         return self.weights.params if isinstance(self.weights, Variant) else self.weights
-
-    @functools.cached_property
-    def packed(self) -> Packed:
-        """Its weights as programs want them."""
-        return Packed(self.params)
 
     @property
     def dtype(self) -> str:
@@ -271,9 +265,7 @@ def variants(
     if (adapters is None) == (params is None):
         raise ValueError("variants are made of adapters or of params; pass one of the two")
     if adapters is not None:
-        population = Population(
-            base.params, lora.stack_adapters(adapters), len(adapters), base.packed
-        )
+        population = Population(base.params, lora.stack_adapters(adapters), len(adapters))
     else:
         population = Population(params, None, len(jax.tree.leaves(params)[0]))
     if not len(names) == len(recipes) == population.size:
@@ -336,12 +328,18 @@ def default_dtype() -> Any:
 
 
 def fingerprint(params: PyTree, config: ModelConfig | EncoderConfig, text_rules: str) -> str:
-    """Hash (hex) of tensors with their paths, types and shapes, of the config and tokenizer."""
+    """Hash (hex) of tensors with their paths, types and shapes, of the config and tokenizer.
+
+    Kernels count as [in, out], in which they once were stored: a member's random draws follow from
+    its hash, and stay what they were.
+    """
     total = hashlib.blake2b(digest_size=32)
     total.update(json.dumps([dataclasses.asdict(config), text_rules], default=str).encode())
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        total.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
-        total.update(np.ascontiguousarray(np.asarray(leaf)).view(np.uint8).data)
+        array = np.asarray(leaf)
+        array = array.T if path[-1].key.startswith("kernel") else array
+        total.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())
+        total.update(np.ascontiguousarray(array).view(np.uint8).data)
     return total.hexdigest()
 
 

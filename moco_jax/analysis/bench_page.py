@@ -4,6 +4,9 @@ A page holds a pair of marks for each table, and whatever stands between them is
 
     <!-- bench:single -->
     <!-- end bench -->
+
+What the figures depend on stands between the marks of `machine`; where a page has none, since its
+tables come from several machines, it stands below every table.
 """
 
 import dataclasses
@@ -86,7 +89,7 @@ def read(path: pathlib.Path) -> list[Section]:
 def fill(page: str, sections: Sequence[Section]) -> str:
     """The page with the tables between their marks; marks of other tables keep what they hold.
 
-    The mark `machine` gets the facts of the first section.
+    The mark `machine` gets the facts of the first section; without it every table gets its own.
 
     Raises:
         ValueError: a table has no marks in the page.
@@ -98,7 +101,9 @@ def fill(page: str, sections: Sequence[Section]) -> str:
             f"the page has no place for {', '.join(homeless)}; write a line "
             f"'<!-- bench:{homeless[0]} -->' and below it '{END}'"
         )
-    if sections:
+    if "machine" not in marks:
+        texts = {section.name: f"{texts[section.name]}\n\n{_said(section)}" for section in sections}
+    elif sections:
         facts = tuple(sections[0].facts.items())
         texts["machine"] = to_markdown(TextTable(("what", "here"), facts))
 
@@ -107,3 +112,8 @@ def fill(page: str, sections: Sequence[Section]) -> str:
         return found[0] if text is None else f"{found[1]}{text}\n{found[3]}"
 
     return _BLOCK.sub(put, page)
+
+
+def _said(section: Section) -> str:
+    """What a table's figures depend on, in small print."""
+    return f"<sub>{', '.join(f'{name} {value}' for name, value in section.facts.items())}</sub>"

@@ -262,7 +262,7 @@ def solo_group(speaker: Speaker) -> Group:
 def solo(speaker: Speaker) -> tuple[Group, Weights]:
     """A member by itself, with its weights."""
     variant = speaker.variant
-    weights = Weights(speaker.packed.here) if variant is None else variant.alone.weights
+    weights = Weights(speaker.params) if variant is None else variant.alone.weights
     return solo_group(speaker), weights
 
 

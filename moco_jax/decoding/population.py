@@ -12,7 +12,6 @@ from moco_jax.decoding.groups import Group, Weights
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.decoder import Bank
 from moco_jax.models.lora import merge_bank
-from moco_jax.models.packing import Packed
 
 PyTree = Any
 
@@ -26,13 +25,11 @@ class Population:
             [N, ...].
         bank: LoRA factors with a leading axis (`lora.stack_adapters`), or None.
         size: N.
-        packed: the params under a bank as programs want them, where somebody holds that already.
     """
 
     params: PyTree
     bank: Bank | None
     size: int
-    packed: Packed | None = None
 
     def __post_init__(self) -> None:
         leading = self.params if self.bank is None else self.bank
@@ -51,16 +48,12 @@ class Population:
         if self.bank is None:
             return Population(jax.tree.map(lambda x: x[index], self.params), None, len(index))
         bank = jax.tree.map(lambda x: x[index], self.bank)
-        return Population(self.params, bank, len(index), self._packed)
+        return Population(self.params, bank, len(index))
 
     @property
     def weights(self) -> Weights:
         """What a group of all its sets computes with."""
-        return Weights(self.params if self.bank is None else self._packed.here, self.bank)
-
-    @functools.cached_property
-    def _packed(self) -> Packed:
-        return self.packed or Packed(self.params)
+        return Weights(self.params, self.bank)
 
     def group(self, config: ModelConfig, mixed: bool) -> Group:
         """Its static side.

@@ -9,7 +9,6 @@ import numpy as np
 from moco_jax.decoding.population import Variant
 from moco_jax.decoding.types import Request, Sampling
 from moco_jax.models.config import ModelConfig
-from moco_jax.models.packing import Packed
 from moco_jax.models.tokenizer import END_THINK, THINK, ChatTemplate, inside_thought
 
 PyTree = Any
@@ -33,10 +32,6 @@ class Speaker(Protocol):
     @property
     def params(self) -> PyTree:
         """The weights, on device."""
-
-    @property
-    def packed(self) -> Packed:
-        """The weights as programs want them."""
 
     @property
     def variant(self) -> Variant | None:

@@ -32,7 +32,7 @@ class Checkpoint:
 
     Attributes:
         config: what it is.
-        params: nested dict, one leaf per tensor on disk; kernels are [in, out].
+        params: nested dict, one leaf per tensor on disk, of its shape.
         raw_config: config.json as it stood (the text part of a multimodal one), for saving.
         path: where it came from, "" if it was made here.
         generation_config: generation_config.json, empty if there is none.
@@ -68,10 +68,10 @@ class CheckpointReader:
         return self.tensors[path].dtype
 
     def read(self, path: Path, dtype: Any = None) -> np.ndarray:
-        """One leaf as it stands in params (kernels [in, out]), in `dtype` or as on disk."""
+        """One leaf, in `dtype` or as on disk."""
         tensor = self.tensors[path]
         target = np.dtype(tensor.dtype if dtype is None else dtype)
-        return safetensors_io.read_tensor(tensor, path[-1] == "kernel", target)
+        return safetensors_io.read_tensor(tensor, False, target)
 
 
 def open_checkpoint(path_or_hub_id: PathLike) -> CheckpointReader:
@@ -124,16 +124,16 @@ def _match(
     """Pairs every parameter with its tensor, or raises with all that does not fit."""
     table = tensor_table(config)
     names = {spec.name for spec in table}
-    missing = [f"{s.name} {list(s.disk_shape)}" for s in table if s.name not in found]
+    missing = [f"{s.name} {list(s.shape)}" for s in table if s.name not in found]
     extra = [
         f"{t.name} {list(t.shape)}"
         for n, t in found.items()
         if n not in names and not _spare(n, config)
     ]
     misshapen = [
-        f"{s.name}: expected {list(s.disk_shape)}, found {list(found[s.name].shape)}"
+        f"{s.name}: expected {list(s.shape)}, found {list(found[s.name].shape)}"
         for s in table
-        if s.name in found and found[s.name].shape != s.disk_shape
+        if s.name in found and found[s.name].shape != s.shape
     ]
     untyped = [
         f"{s.name}: {found[s.name].type_name}"
@@ -254,7 +254,7 @@ def write_checkpoint(
     Args:
         directory: as in `save_checkpoint`.
         raw_config: config.json of the model.
-        read: gives a leaf as it stands in params (kernels [in, out]).
+        read: gives a leaf.
         type_of: its dtype on disk.
         generation_config: written if not empty.
         tokenizer: as in `save_checkpoint`.
@@ -309,10 +309,9 @@ def _plan(
     type_of: Callable[[TensorSpec], np.dtype],
 ) -> safetensors_io.Planned:
     def on_disk() -> np.ndarray:
-        array = np.asarray(read(spec))
-        return array.T if spec.transposed else array
+        return np.asarray(read(spec))
 
-    return safetensors_io.Planned(spec.name, spec.disk_shape, np.dtype(type_of(spec)), on_disk)
+    return safetensors_io.Planned(spec.name, spec.shape, np.dtype(type_of(spec)), on_disk)
 
 
 def _leaf(params: Params, spec: TensorSpec) -> Any:

@@ -20,7 +20,7 @@ from moco_jax.models.attention import (
 )
 from moco_jax.models.config import ACTIVATIONS, ModelConfig
 from moco_jax.models.families import FAMILIES, NORM_NAMES, tensor_table
-from moco_jax.models.packing import times_out_in
+from moco_jax.models.linear import linear
 from moco_jax.models.partition import per_head
 from moco_jax.models.rope import rotary_tables, rotate
 
@@ -76,14 +76,9 @@ def unembed(config: ModelConfig, params: Params, hidden: jax.Array) -> jax.Array
             "this checkpoint is a sequence classifier and has no language-model head; use it as a "
             "reward model, or load the ForCausalLM checkpoint to get logits."
         )
-    if config.tie_embeddings:
-        logits = times_out_in(hidden, params["embed_tokens"]["embedding"])
-    elif "kernel_out_in" in params["lm_head"]:
-        logits = times_out_in(hidden, params["lm_head"]["kernel_out_in"])
-    else:
-        kernel = params["lm_head"]["kernel"]
-        logits = jnp.matmul(hidden, kernel, preferred_element_type=jnp.float32)
-    return softcapped(logits, config.final_softcap)
+    tied = config.tie_embeddings
+    table = params["embed_tokens"]["embedding"] if tied else params["lm_head"]["kernel"]
+    return softcapped(linear(hidden, table), config.final_softcap)
 
 
 def init_cache(
@@ -272,10 +267,10 @@ class MLP(nn.Module):
 
 
 class Linear(nn.Module):
-    """x @ kernel + bias, in the dtype of the params; with a bank, each row's own x A B besides.
+    """x @ kernel.T + bias, in the dtype of the params; with a bank, each row's own x A B besides.
 
-    In place of "kernel" [in, out] the params may hold what `packing` made of it: "kernel_out_in",
-    its transpose, or "kernel_int8" with "kernel_scale" [out].
+    In place of "kernel" [out, in] the params may hold what `quantize` made of it: "kernel_int8"
+    with "kernel_scale" [out].
     """
 
     features: int
@@ -294,15 +289,12 @@ class Linear(nn.Module):
         return y
 
     def _product(self, x: jax.Array) -> jax.Array:
-        if self.has_variable("params", "kernel_out_in"):
-            turned: jax.Array = self.get_variable("params", "kernel_out_in")
-            return times_out_in(x, turned).astype(x.dtype)
         if self.has_variable("params", "kernel_int8"):
             small: jax.Array = self.get_variable("params", "kernel_int8")
             scale: jax.Array = self.get_variable("params", "kernel_scale")
-            return (x @ small.astype(x.dtype)) * scale.astype(x.dtype)
-        kernel: jax.Array = self.param("kernel", _INIT, (x.shape[-1], self.features))
-        return x @ kernel
+            return linear(x, small.astype(x.dtype)).astype(x.dtype) * scale.astype(x.dtype)
+        kernel: jax.Array = self.param("kernel", _INIT, (self.features, x.shape[-1]))
+        return linear(x, kernel).astype(x.dtype)
 
 
 class Norm(nn.Module):

@@ -1,8 +1,8 @@
 """The supported families: what sets each apart, and the names of its tensors on disk.
 
 A parameter lives at the path its checkpoint name spells, without the leading `model`; a layer is
-`layers_<i>`; the last word says what the leaf is: `kernel` ([in, out], the transpose of what is on
-disk), `bias`, `scale` (of a norm) or `embedding`.
+`layers_<i>`; the last word says what the leaf is: `kernel` ([out, in]), `bias`, `scale` (of a norm)
+or `embedding`. Every leaf has the shape it has on disk.
 """
 
 import dataclasses
@@ -122,21 +122,11 @@ FAMILIES: dict[str, Family] = {
 
 @dataclasses.dataclass(frozen=True)
 class TensorSpec:
-    """One parameter: its path in our tree, its shape there, and its name on disk."""
+    """One parameter: its path in our tree, its shape, and its name on disk."""
 
     path: Path
     shape: tuple[int, ...]
     name: str
-
-    @property
-    def transposed(self) -> bool:
-        """Whether the tensor on disk is the transpose of the leaf."""
-        return self.path[-1] == "kernel"
-
-    @property
-    def disk_shape(self) -> tuple[int, ...]:
-        """The shape the checkpoint must have."""
-        return self.shape[::-1] if self.transposed else self.shape
 
 
 def tensor_table(config: "ModelConfig") -> tuple[TensorSpec, ...]:
@@ -147,9 +137,9 @@ def tensor_table(config: "ModelConfig") -> tuple[TensorSpec, ...]:
         leaves += [((f"layers_{layer}", *path), shape) for path, shape in _layer(config)]
     leaves.append((("norm", "scale"), (d,)))
     if config.num_labels:
-        leaves.append((("score", "kernel"), (d, config.num_labels)))
+        leaves.append((("score", "kernel"), (config.num_labels, d)))
     elif not config.tie_embeddings:
-        leaves.append((("lm_head", "kernel"), (d, vocab)))
+        leaves.append((("lm_head", "kernel"), (vocab, d)))
     return tuple(TensorSpec(path, shape, disk_name(path)) for path, shape in leaves)
 
 
@@ -171,20 +161,20 @@ def _layer(config: "ModelConfig") -> Iterator[tuple[Path, tuple[int, ...]]]:
     family, d = FAMILIES[config.family], config.hidden_size
     q, kv = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
     inner = config.intermediate_size
-    linears = {"q_proj": (d, q), "k_proj": (d, kv), "v_proj": (d, kv)}
+    linears = {"q_proj": (q, d), "k_proj": (kv, d), "v_proj": (kv, d)}
     if family.fused:
-        linears = {"qkv_proj": (d, q + 2 * kv)}
+        linears = {"qkv_proj": (q + 2 * kv, d)}
     for name, shape in linears.items():
         yield from _linear(("self_attn", name), shape, config.qkv_bias)
-    yield from _linear(("self_attn", "o_proj"), (q, d), config.output_bias)
+    yield from _linear(("self_attn", "o_proj"), (d, q), config.output_bias)
     if family.qk_norm != "none":
         widths = {"head": (config.head_dim, config.head_dim), "full": (q, kv)}[family.qk_norm]
         yield ("self_attn", "q_norm", "scale"), (widths[0],)
         yield ("self_attn", "k_norm", "scale"), (widths[1],)
-    linears = {"gate_proj": (d, inner), "up_proj": (d, inner)}
+    linears = {"gate_proj": (inner, d), "up_proj": (inner, d)}
     if family.fused:
-        linears = {"gate_up_proj": (d, 2 * inner)}
-    for name, shape in {**linears, "down_proj": (inner, d)}.items():
+        linears = {"gate_up_proj": (2 * inner, d)}
+    for name, shape in {**linears, "down_proj": (d, inner)}.items():
         yield from _linear(("mlp", name), shape, config.mlp_bias)
     for norm in NORM_NAMES[family.norms]:
         if norm is not None:
@@ -196,7 +186,7 @@ def _linear(
 ) -> Iterator[tuple[Path, tuple[int, ...]]]:
     yield (*path, "kernel"), shape
     if bias:
-        yield (*path, "bias"), shape[1:]
+        yield (*path, "bias"), shape[:1]
 
 
 # Names of the norms before attention, after it, before the MLP, after it, per placement. The

@@ -1,7 +1,7 @@
 """The sequence-classification head: one score per label from a sequence's last token.
 
 Reward models are such classifiers with one label. `load_checkpoint` reads them like any other: the
-`score` kernel [D, L] stands where a language model has its lm_head.
+`score` kernel [L, D] stands where a language model has its lm_head.
 """
 
 import jax
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.decoder import Params, forward
+from moco_jax.models.linear import linear
 
 
 def score_sequences(
@@ -41,4 +42,4 @@ def score_sequences(
         last_index = jnp.argmax(positions, axis=1)
     hidden, _ = forward(config, params, tokens, positions)
     last = jnp.take_along_axis(hidden, last_index[:, None, None], axis=1)[:, 0]
-    return jnp.matmul(last, params["score"]["kernel"], preferred_element_type=jnp.float32)
+    return linear(last, params["score"]["kernel"])

@@ -68,7 +68,7 @@ def init_adapter(
     chosen = [module for module in kernels if any(_ends(module, target) for target in targets)]
     factors = {}
     for module, leaf_key in zip(chosen, jax.random.split(key, len(chosen)), strict=True):
-        (wide, out), rank = kernels[module].shape, config.rank_of(module)
+        (out, wide), rank = kernels[module].shape, config.rank_of(module)
         bound = wide**-0.5
         a = jax.random.uniform(leaf_key, (wide, rank), jnp.float32, -bound, bound)
         factors[module] = {"a": a.astype(dtype), "b": jnp.zeros((rank, out), dtype)}
@@ -76,7 +76,7 @@ def init_adapter(
 
 
 def merge_adapter(params: Params, adapter: Adapter) -> Params:
-    """The base with the adapter added in: W + scale A B, summed in f32, in the dtype of W.
+    """The base with the adapter added in: W + scale (A B)^T, summed in f32, in the dtype of W.
 
     Pure and differentiable in both; leaves that the adapter does not change are shared.
 
@@ -97,7 +97,7 @@ def check_fit(params: Params, adapter: Adapter, name: str = "the adapter") -> No
     for module, factor in adapter.factors.items():
         path = f"{module}/kernel"
         path = path if path in flat else f"{module}/kernel_int8"
-        shape = factor["a"].shape[0], factor["b"].shape[1]
+        shape = factor["b"].shape[1], factor["a"].shape[0]
         if path not in flat or flat[path].shape != shape:
             found = list(flat[path].shape) if path in flat else "nothing"
             raise ValueError(
@@ -170,7 +170,7 @@ def merge_bank(params: Params, bank: Bank) -> Params:
 def _merged(kernel: jax.Array, a: jax.Array, b: jax.Array, scale: float) -> jax.Array:
     wide = (leaf.astype(jnp.float32) for leaf in (a, b))
     # Accelerators would round the f32 factors by default
-    delta = jnp.matmul(*wide, precision=jax.lax.Precision.HIGHEST)
+    delta = jnp.matmul(*wide, precision=jax.lax.Precision.HIGHEST).T
     return (kernel.astype(jnp.float32) + scale * delta).astype(kernel.dtype)
 
 

@@ -1,7 +1,8 @@
 """How much memory a model takes, counted from its config alone.
 
-What is counted is what a device really holds. XLA on CPU multiplies in float32 only, and casts
-weights of another type once, in front of the decode loop: they save no memory there.
+What is counted is what a device really holds. XLA on CPU casts int8 weights to float32 once, in
+front of the decode loop, and 16-bit ones too for one row (for more rows some of them): they save
+no memory there.
 """
 
 import dataclasses
@@ -54,7 +55,7 @@ class Memory:
     """Bytes on one device.
 
     Attributes:
-        weights: as they are stored, and transposed where the platform wants both.
+        weights: as they are stored.
         cache: keys and values.
         working: what a program holds while it runs.
     """
@@ -110,7 +111,7 @@ def weight_bytes(config: ModelConfig, dtype: str, hardware: Hardware | None = No
     for spec in tensor_table(config):
         size = math.prod(spec.shape)
         if dtype == INT8 and is_linear(spec):
-            total += size + 4 * spec.shape[-1]
+            total += size + 4 * spec.shape[0]
         else:
             total += size * other
     return total // hardware.tensor
@@ -124,17 +125,8 @@ def stacked_bytes(configs: Sequence[ModelConfig], dtype: str, hardware: Hardware
     return len(configs) // apart * weight_bytes(configs[0], dtype, hardware)
 
 
-def turned_bytes(config: ModelConfig, dtype: str, hardware: Hardware) -> int:
-    """Bytes of the transposed kernels that a CPU holds beside those that are stored."""
-    if hardware.platform != CPU:
-        return 0
-    kernels = (s for s in tensor_table(config) if is_linear(s) or s.path[0] == "lm_head")
-    kept = sum(math.prod(s.shape) for s in kernels if dtype != INT8 or not is_linear(s))
-    return kept * itemsize(hardware.computes_in(dtype)) // hardware.tensor
-
-
 def widened_bytes(config: ModelConfig, dtype: str, hardware: Hardware) -> int:
-    """Bytes of the float32 copy of the weights that a program holds on each device."""
+    """Most bytes of the float32 copy of the weights that a program holds on each device."""
     if hardware.platform != CPU or dtype == "float32":
         return 0
     return 4 * _elements(config, linear=dtype == INT8) // hardware.tensor

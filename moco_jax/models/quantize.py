@@ -48,7 +48,7 @@ def quantize(params: Params) -> Params:
         params: a decoder's, adapters merged in already.
 
     Returns:
-        A tree that `decoder.forward` takes: kernels i8[in, out] with f32[out] scales.
+        A tree that `decoder.forward` takes: kernels i8[out, in] with f32[out] scales.
     """
     return {
         name: part if name in _KEPT or not isinstance(part, dict) else _module(part)
@@ -69,14 +69,14 @@ def _module(part: Params) -> Params:
 
 @jax.jit
 def quantize_kernel(kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """A kernel [in, out] as i8[in, out] and f32[out]; their product is off by half a step at most.
+    """A kernel [out, in] as i8[out, in] and f32[out]; their product is off by half a step at most.
 
     A channel of zeros has scale 1.
     """
     wide = kernel.astype(jnp.float32)
-    largest = jnp.abs(wide).max(0)
+    largest = jnp.abs(wide).max(1)
     scale = jnp.where(largest > 0, largest / LEVELS, 1.0)
-    return jnp.round(wide / scale).astype(jnp.int8), scale
+    return jnp.round(wide / scale[:, None]).astype(jnp.int8), scale
 
 
 def is_quantized(params: Params) -> bool:

@@ -32,12 +32,10 @@ _INPUTS = "(o_proj|down_proj|qkv_proj|gate_up_proj)"
 
 RULES: tuple[tuple[str, Axes], ...] = (
     ("embed_tokens/embedding", (TENSOR, None)),
-    (_COLUMNS + "/(kernel|kernel_int8)", (None, TENSOR)),
-    (_COLUMNS + "/kernel_out_in", (TENSOR, None)),
+    (_COLUMNS + "/(kernel|kernel_int8)", (TENSOR, None)),
     (_COLUMNS + "/(bias|kernel_scale)", (TENSOR,)),
     (_COLUMNS + "/b", (None, None, TENSOR)),
-    (_INPUTS + "/(kernel|kernel_int8)", (TENSOR, None)),
-    (_INPUTS + "/kernel_out_in", (None, TENSOR)),
+    (_INPUTS + "/(kernel|kernel_int8)", (None, TENSOR)),
     (_INPUTS + "/a", (None, TENSOR, None)),
 )
 """(regex on the end of a path, axes); the first match counts, a parameter without one is whole.

@@ -108,9 +108,9 @@ def _talkative(params: Params, tokenizer: Any) -> Params:
     embedding, head = params["embed_tokens"]["embedding"], params["lm_head"]["kernel"]
     # The last token of every prompt: without an embedding it leaves the floor to the others
     embedding = embedding.at[tokenizer.convert_tokens_to_ids(ROLES[-1])].set(0)
-    head = head.at[:, says].mul(_LOUDNESS)
+    head = head.at[says].mul(_LOUDNESS)
     # Whoever has just said something ends
-    head = head.at[:, tokenizer.eos_token_id].add(_LOUDNESS * embedding[says[:-1]].sum(0))
+    head = head.at[tokenizer.eos_token_id].add(_LOUDNESS * embedding[says[:-1]].sum(0))
     params["embed_tokens"]["embedding"] = embedding
     params["lm_head"]["kernel"] = head
     return params

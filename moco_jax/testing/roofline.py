@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.cost import flops_per_token
-from moco_jax.models.packing import times_out_in
+from moco_jax.models.linear import linear
 from moco_jax.testing.timing import seconds
 
 PyTree = Any
@@ -35,32 +35,31 @@ def read_bandwidth(size: int = 1 << 28) -> float:
 
 
 def matrices(params: PyTree) -> list[jax.Array]:
-    """What a decode step multiplies its rows with: kernels [in, out], the output layer included."""
+    """What a decode step multiplies its rows with: kernels [out, in], the output layer included."""
     leaves = jax.tree_util.tree_leaves_with_path(params)
     kernels = [leaf for path, leaf in leaves if path[-1].key == "kernel"]
     tied = "lm_head" not in params
-    return [*kernels, params["embed_tokens"]["embedding"].T] if tied else kernels
+    return [*kernels, params["embed_tokens"]["embedding"]] if tied else kernels
 
 
 def matmul_rate(weights: list[jax.Array], rows: int) -> float:
     """FLOPs per second of [rows, in] @ [in, out] over all weights, the best way that XLA has.
 
     Args:
-        weights: [in, out] each; together larger than the caches, as a model's are.
+        weights: [out, in] each; together larger than the caches, as a model's are.
         rows: how many.
     """
     inputs = {
         size: jnp.ones((rows, size), weights[0].dtype)
-        for size in sorted({weight.shape[0] for weight in weights})
+        for size in sorted({weight.shape[1] for weight in weights})
     }
     flops = 2 * rows * sum(weight.size for weight in weights)
-    plain = _best(lambda: _products(inputs, weights, jnp.matmul, 0))
-    turned = [jnp.array(weight.T) for weight in weights]
-    others = [
-        _best(lambda way=way: _products(inputs, turned, way, 1))
-        for way in (times_out_in, _rows_first)
+    stored = [jnp.array(weight.T) for weight in weights]
+    ways = [_best(lambda: _products(inputs, stored, jnp.matmul, 0))]
+    ways += [
+        _best(lambda way=way: _products(inputs, weights, way, 1)) for way in (linear, _rows_first)
     ]
-    return flops / min(plain, *others)
+    return flops / min(ways)
 
 
 def _rows_first(x: jax.Array, kernel: jax.Array) -> jax.Array:

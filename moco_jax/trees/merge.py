@@ -67,7 +67,6 @@ def merge_trees(
     trees: Sequence[PyTree],
     base: PyTree | None,
     key: jax.Array,
-    transposed: Callable[[str], bool] | None = None,
     weights: jax.Array | None = None,
 ) -> PyTree:
     """Merges trees of one structure leaf by leaf.
@@ -77,8 +76,6 @@ def merge_trees(
         trees: N trees of one structure, shapes and dtypes.
         base: a tree like these, or None.
         key: `jax.random.key` behind all leaves.
-        transposed: paths of leaves that `merge` sees with their two axes swapped, for rules that
-            tell rows from columns; by default none.
         weights: f32[N] in place of those of a `TiledMerge`; other numbers compile nothing.
 
     Raises:
@@ -90,7 +87,7 @@ def merge_trees(
     def one(path: Any, *leaves: jax.Array) -> jax.Array:
         name = jax.tree_util.keystr(path, simple=True, separator="/")
         rule = merge.at(name) if isinstance(merge, Layerwise) else merge
-        rule = compiled(rule, transposed is not None and transposed(name))
+        rule = compiled(rule)
         if base is None:
             return merge_leaf(rule, leaves, None, key, name, weights)
         return merge_leaf(rule, leaves[:-1], leaves[-1], key, name, weights)
@@ -100,10 +97,6 @@ def merge_trees(
 
 
 @functools.lru_cache(maxsize=64)
-def compiled(merge: Merge, swap: bool) -> Merge:
-    """The function, jitted; with `swap`, of leaves whose two axes are exchanged."""
-
-    def swapped(leaf: jax.Array, base: jax.Array | None, *others: jax.Array) -> jax.Array:
-        return merge(leaf.swapaxes(1, 2), None if base is None else base.T, *others).T
-
-    return jax.jit(swapped if swap else merge)
+def compiled(merge: Merge) -> Merge:
+    """The function, jitted."""
+    return jax.jit(merge)

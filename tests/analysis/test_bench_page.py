@@ -38,6 +38,14 @@ def test_tables_replace_what_stood_between_their_marks():
     assert "kept" in page
 
 
+def test_without_one_place_for_the_machine_every_table_says_its_own():
+    page = PAGE.replace("bench:machine", "bench:another")
+    filled = fill(page, [SECTION])
+    assert f"| 8 | 2 | b |\n\n<sub>cores 2</sub>\n{END}" in filled
+    assert filled.count("<sub>") == 1
+    assert fill(filled, [SECTION]) == filled
+
+
 def test_filling_twice_changes_nothing_more():
     once = fill(PAGE, [SECTION])
     assert fill(once, [SECTION]) == once

@@ -63,7 +63,7 @@ def test_factors_are_averaged_each_for_itself(adapters, pool):
     system = fit("weight_average", {"space": "factors"}, pool)
     a, b = (np.mean(side, axis=0) for side in zip(*factors(adapters), strict=True))
     base = kernel(pool[0].variant.population.params)
-    np.testing.assert_allclose(kernel(system.member.params), base + a @ b, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(kernel(system.member.params), base + (a @ b).T, rtol=1e-4, atol=1e-4)
 
 
 def test_factors_of_task_arithmetic_are_scaled_both(adapters, pool):
@@ -71,7 +71,7 @@ def test_factors_of_task_arithmetic_are_scaled_both(adapters, pool):
     system = fit("weight_task_arithmetic", settings, pool)
     a, b = (0.4 * np.sum(side, axis=0) for side in zip(*factors(adapters), strict=True))
     base = kernel(pool[0].variant.population.params)
-    np.testing.assert_allclose(kernel(system.member.params), base + a @ b, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(kernel(system.member.params), base + (a @ b).T, rtol=1e-4, atol=1e-4)
 
 
 def test_a_base_in_the_pool_is_not_added(adapters, pool):

@@ -185,7 +185,7 @@ def dense(places, weights, space):
         else:
             delta = sum(w * x @ y for w, x, y in zip(weights, a, b, strict=True))
         layer, part, name = module.split("/")
-        found[module] = np.asarray(base[layer][part][name]["kernel"]) + delta
+        found[module] = np.asarray(base[layer][part][name]["kernel"]) + delta.T
     return found
 
 

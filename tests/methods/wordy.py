@@ -18,11 +18,11 @@ def wordy(member, seed):
     head = member.params["lm_head"]["kernel"]
     words = member.tokenizer
     say = jnp.array(words.convert_tokens_to_ids(["Ġ", "Ċ", "a", "b"]))
-    noise = jax.random.normal(jax.random.key(seed), (head.shape[0], 4))
-    head = head.at[:, say].add(2 * noise)
-    head = head.at[:, words.eos_token_id].mul(0.3)
+    noise = jax.random.normal(jax.random.key(seed), (head.shape[1], 4))
+    head = head.at[say].add(2 * noise.T)
+    head = head.at[words.eos_token_id].mul(0.3)
     parts = [token for token in range(len(words)) if words.decode([token]) == "\ufffd"]
-    head = head.at[:, jnp.array(parts)].set(0)
+    head = head.at[jnp.array(parts)].set(0)
     params = {**member.params, "lm_head": {"kernel": head}}
     return Member(member.info, params, f"{member.identity} {seed}")
 

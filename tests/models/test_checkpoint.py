@@ -100,7 +100,7 @@ def test_files_are_what_safetensors_reads(saved):
     tensors = safetensors.numpy.load_file(saved / "model.safetensors")
     params = load_checkpoint(saved).params
     kernel = params["layers_1"]["mlp"]["down_proj"]["kernel"]
-    np.testing.assert_array_equal(tensors["model.layers.1.mlp.down_proj.weight"].T, kernel)
+    np.testing.assert_array_equal(tensors["model.layers.1.mlp.down_proj.weight"], kernel)
 
 
 def test_saving_casts_and_says_so(tmp_path):
@@ -122,7 +122,7 @@ def test_reward_heads_round_trip(tmp_path):
     made = _make(**names)
     save_checkpoint(tmp_path / "m", made)
     loaded = load_checkpoint(tmp_path / "m")
-    assert loaded.params["score"]["kernel"].shape == (8, 1)
+    assert loaded.params["score"]["kernel"].shape == (1, 8)
     assert "lm_head" not in loaded.params
     assert _same(loaded.params, made.params)
 

@@ -33,9 +33,9 @@ def test_score_is_the_head_on_the_last_hidden_state(params):
     hidden, _ = forward(CONFIG, params, tokens, positions)
     scores = score_sequences(CONFIG, params, tokens, positions)
     assert scores.shape == (1, 3)
-    np.testing.assert_allclose(scores, hidden[:, 2] @ params["score"]["kernel"], rtol=1e-6)
+    np.testing.assert_allclose(scores, hidden[:, 2] @ params["score"]["kernel"].T, rtol=1e-6)
     second = score_sequences(CONFIG, params, tokens, positions, jnp.array([1]))
-    np.testing.assert_allclose(second, hidden[:, 1] @ params["score"]["kernel"], rtol=1e-6)
+    np.testing.assert_allclose(second, hidden[:, 1] @ params["score"]["kernel"].T, rtol=1e-6)
 
 
 def test_padding_on_either_side_changes_nothing(params):

@@ -61,7 +61,7 @@ def test_merging_adds_the_scaled_product_and_shares_the_rest(params):
         layer, block, name = module.split("/")
         factor = adapter.factors[module]
         added = merged[layer][block][name]["kernel"] - params[layer][block][name]["kernel"]
-        np.testing.assert_allclose(added, scale * factor["a"] @ factor["b"], atol=1e-6)
+        np.testing.assert_allclose(added, (scale * factor["a"] @ factor["b"]).T, atol=1e-6)
     assert (
         merged["layers_0"]["mlp"]["up_proj"]["kernel"]
         is (params["layers_0"]["mlp"]["up_proj"]["kernel"])
@@ -82,7 +82,7 @@ def test_merge_sums_in_f32_and_keeps_the_dtype(params):
     a, b = (np.asarray(factor[side], np.float32) for side in "ab")
     base = np.asarray(half["layers_0"]["self_attn"]["q_proj"]["kernel"], np.float32)
     assert merged.dtype == jnp.bfloat16
-    np.testing.assert_array_equal(merged, (base + a @ b).astype(jnp.bfloat16))
+    np.testing.assert_array_equal(merged, (base + (a @ b).T).astype(jnp.bfloat16))
 
 
 def test_leaves_are_the_factors_so_adapters_train_and_stack(params):
@@ -189,7 +189,7 @@ def test_wrong_base_and_unknown_targets_are_named(params):
     adapter = filled(params, LoraConfig(rank=2))
     wider = init_params(dataclasses.replace(CONFIG, hidden_size=16), jax.random.key(0))
     with pytest.raises(
-        ValueError, match=r"model.layers.0.self_attn.k_proj is \[16, 8\] .*\[8, 8\]"
+        ValueError, match=r"model.layers.0.self_attn.k_proj is \[8, 16\] .*\[8, 8\]"
     ):
         lora.merge_adapter(wider, adapter)
     with pytest.raises(ValueError, match=r"called 'query'; .* down_proj, gate_proj"):

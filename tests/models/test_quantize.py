@@ -22,16 +22,16 @@ CONFIG = ModelConfig(
 
 
 def test_every_weight_is_off_by_half_a_step_at_most():
-    kernel = np.random.default_rng(0).normal(size=(40, 7)).astype(np.float32)
-    kernel[:, 3] *= 100
-    kernel[:, 5] = 0
+    kernel = np.random.default_rng(0).normal(size=(7, 40)).astype(np.float32)
+    kernel[3] *= 100
+    kernel[5] = 0
     small, scale = map(np.asarray, quantize_kernel(kernel))
-    steps = np.abs(kernel).max(0) / 127
+    steps = np.abs(kernel).max(1) / 127
     steps[5] = 1
     np.testing.assert_allclose(scale, steps, rtol=1e-6)
     assert small.dtype == np.int8
-    assert np.abs(small).max(0).tolist() == [127, 127, 127, 127, 127, 0, 127]
-    assert (np.abs(small * scale - kernel) <= steps / 2 * (1 + 1e-5)).all()
+    assert np.abs(small).max(1).tolist() == [127, 127, 127, 127, 127, 0, 127]
+    assert (np.abs(small.T * scale - kernel.T) <= steps / 2 * (1 + 1e-5)).all()
 
 
 def test_only_linear_layers_change_and_logits_stay_close():

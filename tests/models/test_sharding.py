@@ -15,7 +15,8 @@ from moco_jax.models.partition import constrain, per_head, per_member
 from moco_jax.models.sharding import CACHE, fitted, param_specs, undivided
 
 SIZES = {"model": 2, "data": 2, "tensor": 4}
-COLUMN, ROW = P(None, ("tensor",)), P(("tensor",), None)
+# How a kernel [out, in] is cut: by what it produces, or by what it reads
+PRODUCED, READ = P(("tensor",), None), P(None, ("tensor",))
 
 
 def config_of(family: str = "llama", **changes) -> ModelConfig:
@@ -56,18 +57,18 @@ def test_what_layers_produce_or_read_is_cut():
     _, specs = specs_of(config_of("qwen2", tie_embeddings=False))
     attention, mlp = specs["layers_0"]["self_attn"], specs["layers_0"]["mlp"]
     for layer in (attention["q_proj"], attention["k_proj"], attention["v_proj"]):
-        assert layer == {"kernel": COLUMN, "bias": P(("tensor",))}
-    assert mlp["gate_proj"]["kernel"] == mlp["up_proj"]["kernel"] == COLUMN
-    assert mlp["down_proj"]["kernel"] == attention["o_proj"]["kernel"] == ROW
-    assert specs["embed_tokens"]["embedding"] == ROW
-    assert specs["lm_head"]["kernel"] == COLUMN
+        assert layer == {"kernel": PRODUCED, "bias": P(("tensor",))}
+    assert mlp["gate_proj"]["kernel"] == mlp["up_proj"]["kernel"] == PRODUCED
+    assert mlp["down_proj"]["kernel"] == attention["o_proj"]["kernel"] == READ
+    assert specs["embed_tokens"]["embedding"] == PRODUCED
+    assert specs["lm_head"]["kernel"] == PRODUCED
     assert specs["norm"]["scale"] == P()
 
 
 def test_fused_layers_are_cut_where_they_read():
     _, specs = specs_of(config_of("phi3"))
-    assert specs["layers_0"]["self_attn"]["qkv_proj"]["kernel"] == ROW
-    assert specs["layers_0"]["mlp"]["gate_up_proj"]["kernel"] == ROW
+    assert specs["layers_0"]["self_attn"]["qkv_proj"]["kernel"] == READ
+    assert specs["layers_0"]["mlp"]["gate_up_proj"]["kernel"] == READ
 
 
 def test_heads_are_never_cut_through():
@@ -75,39 +76,39 @@ def test_heads_are_never_cut_through():
     _, specs = specs_of(config)
     attention = specs["layers_0"]["self_attn"]
     assert attention["k_proj"]["kernel"] == attention["v_proj"]["kernel"] == P()
-    assert attention["q_proj"]["kernel"] == COLUMN
+    assert attention["q_proj"]["kernel"] == PRODUCED
     assert undivided(config, 4) == ["2 key-value heads"]
     _, specs = specs_of(config_of(num_heads=6, num_kv_heads=6, head_dim=8))
     assert all(layer["kernel"] == P() for layer in specs["layers_0"]["self_attn"].values())
     assert undivided(config_of(), 4) == undivided(config, 1) == []
 
 
-def test_packed_kernels_and_banks_are_cut_like_the_kernels_they_stand_for():
+def test_quantized_kernels_and_banks_are_cut_like_the_kernels_they_stand_for():
     def shape(*lengths):
         return jax.ShapeDtypeStruct(lengths, jnp.float32)
 
     tree = {
-        "q_proj": {"kernel_out_in": shape(32, 8), "a": shape(3, 8, 2), "b": shape(3, 2, 32)},
-        "o_proj": {"kernel_int8": shape(32, 8), "kernel_scale": shape(8), "a": shape(3, 32, 2)},
-        "up_proj": {"kernel_int8": shape(8, 32), "kernel_scale": shape(32)},
-        "down_proj": {"kernel_out_in": shape(8, 32), "b": shape(3, 2, 8)},
+        "q_proj": {"kernel": shape(32, 8), "a": shape(3, 8, 2), "b": shape(3, 2, 32)},
+        "o_proj": {"kernel_int8": shape(8, 32), "kernel_scale": shape(8), "a": shape(3, 32, 2)},
+        "up_proj": {"kernel_int8": shape(32, 8), "kernel_scale": shape(32)},
+        "down_proj": {"kernel": shape(8, 32), "b": shape(3, 2, 8)},
     }
     specs = param_specs(config_of(), tree, SIZES)
     last = P(None, None, ("tensor",))
-    assert specs["q_proj"] == {"kernel_out_in": ROW, "a": P(), "b": last}
+    assert specs["q_proj"] == {"kernel": PRODUCED, "a": P(), "b": last}
     assert specs["o_proj"] == {
-        "kernel_int8": ROW,
+        "kernel_int8": READ,
         "kernel_scale": P(),
         "a": P(None, ("tensor",), None),
     }
-    assert specs["up_proj"] == {"kernel_int8": COLUMN, "kernel_scale": P(("tensor",))}
-    assert specs["down_proj"] == {"kernel_out_in": COLUMN, "b": P()}
+    assert specs["up_proj"] == {"kernel_int8": PRODUCED, "kernel_scale": P(("tensor",))}
+    assert specs["down_proj"] == {"kernel": READ, "b": P()}
 
 
 def test_a_stack_of_members_lies_along_model():
     _, specs = specs_of(config_of(), stacked=True)
     assert specs["norm"]["scale"] == P(("model",))
-    assert specs["layers_0"]["mlp"]["up_proj"]["kernel"] == P(("model",), None, ("tensor",))
+    assert specs["layers_0"]["mlp"]["up_proj"]["kernel"] == P(("model",), ("tensor",), None)
 
 
 def test_what_an_axis_does_not_divide_is_whole():

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from moco_jax.trees import TASK_VECTOR_MERGES, Average, TaskVectorMerge, merge_trees
+from moco_jax.trees import TASK_VECTOR_MERGES, Average, TaskVectorMerge
 from moco_jax.trees.draws import BLOCK, LEVELS, draw
 
 KEY = jax.random.key(3)
@@ -162,16 +162,6 @@ def test_pieces_draw_what_the_whole_draws():
     np.testing.assert_array_equal(whole[:, 3 * BLOCK : 4 * BLOCK + 7], piece)
     assert int(whole.max()) < LEVELS
     np.testing.assert_allclose(np.asarray(whole, float).mean() / LEVELS, 0.5, atol=0.01)
-
-
-def test_rows_of_a_kernel_are_those_of_the_checkpoint_where_it_is_transposed():
-    rule = TaskVectorMerge("rank", density=0.5, epsilon=0.3)
-    trees = [{"kernel": jnp.asarray(leaf.T)} for leaf in LEAVES]
-    got = merge_trees(rule, trees, {"kernel": BASE.T}, KEY, lambda path: path == "kernel")
-    wanted = merge_trees(
-        rule, [{"kernel": jnp.asarray(leaf)} for leaf in LEAVES], {"kernel": jnp.asarray(BASE)}, KEY
-    )
-    np.testing.assert_allclose(got["kernel"], wanted["kernel"].T, rtol=1e-6)
 
 
 def test_every_row_runs_and_leaves_equal_models_at_the_base():

@@ -42,7 +42,7 @@ def merge_checkpoints(
         sources: directories or hub ids of N checkpoints of one architecture. Config, generation
             config and tokenizer are those of the first.
         base: of task vectors, likewise; None passes None.
-        merge: see `trees.Merge`; a plain function sees kernels as params hold them, [in, out].
+        merge: see `trees.Merge`.
         out: directory that appears whole or not at all.
         dtype: of the result; None takes the first source's, tensor by tensor.
         seed: of random masks.
@@ -113,11 +113,9 @@ class _Task:
     def _whole(self, rule: Merge) -> np.ndarray:
         shape = self.stack.tensors[0].shape
         leaves = self.stack.read(0, self.stack.size).reshape(-1, *shape)
-        swap = self.path.endswith("/kernel")
-        leaves = leaves.swapaxes(1, 2) if swap else leaves
         *ours, last = leaves if self.has_base else [*leaves, None]
-        merged = np.asarray(merge_leaf(compiled(rule, False), ours, last, self.key, self.path))
-        return (merged.T if swap else merged).astype(self.dtype)
+        merged = np.asarray(merge_leaf(compiled(rule), ours, last, self.key, self.path))
+        return merged.astype(self.dtype)
 
     def _in_pieces(self, rule: TiledMerge) -> Iterator[np.ndarray]:
         rule_key = leaf_key(self.key, self.path)

@@ -87,7 +87,6 @@ def merge_members(
         [member.params for member in members],
         None if base is None else base.params,
         jax.random.key(seed),
-        transposed=is_kernel,
         weights=None if weights is None else jax.numpy.array(weights, jax.numpy.float32),
     )
     identities = [member.identity for member in (*members, *([base] if base else []))]
@@ -95,8 +94,3 @@ def merge_members(
     recipe = digest(method.name, settings, identities, base is None, seed)
     names = "+".join(member.name for member in members)
     return members[0].derive(f"{method.name}({names})", params, recipe)
-
-
-def is_kernel(path: str) -> bool:
-    """Whether params hold the leaf as the transpose of the checkpoint's tensor."""
-    return path.endswith("/kernel")

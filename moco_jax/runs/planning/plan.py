@@ -201,19 +201,14 @@ def peak_memory(
     """
     members = {member.identity: member.config for member in setting.pool}
     loads = [(demand, demand.load(width)) for demand in demands]
-    own: dict[str, int] = {}
     most = Memory()
     for demand, load in loads:
-        made = stacked = memory.stacked_bytes(demand.configs, setting.dtype, setting.hardware)
+        made = memory.stacked_bytes(demand.configs, setting.dtype, setting.hardware)
         for identity, config in zip(demand.speakers, demand.configs, strict=True):
             weights = memory.weight_bytes(config, setting.dtype, setting.hardware) * load.sets
-            # A stack on devices of its own is made from the weights as they are stored
-            turned = 0 if stacked else memory.turned_bytes(config, setting.dtype, setting.hardware)
-            if identity in members and load.sets == 1:
-                own[identity] = max(own.get(identity, 0), turned)
-            made += weights + turned if offload or identity not in members else 0
+            made += weights if offload or identity not in members else 0
         needed = memory.load_memory(load, setting.dtype, setting.hardware)
         needed = dataclasses.replace(needed, weights=made)
         most = max(most, needed, key=lambda one: one.total)
-    kept = 0 if offload else setting.weights + sum(own.values())
+    kept = 0 if offload else setting.weights
     return dataclasses.replace(most, weights=most.weights + kept)

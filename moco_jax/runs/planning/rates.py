@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from moco_jax.models.linear import linear
 from moco_jax.models.memory import CPU
 
 ROWS = (8, 32, 256)
@@ -50,8 +51,8 @@ def measure(dtype: str) -> Rates:
     Args:
         dtype: of activations.
     """
-    kernel = jnp.ones((DEEP, WIDE * 2), dtype)
-    product = jax.jit(jnp.dot)
+    kernel = jnp.ones((WIDE * 2, DEEP), dtype)
+    product = jax.jit(linear)
 
     def timed(rows: int) -> float:
         x = jnp.ones((rows, DEEP), dtype)
