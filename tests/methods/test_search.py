@@ -1,11 +1,15 @@
 """Black-box searches find known optima, are reproducible, and stay where they may be."""
 
+import gc
+import weakref
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from moco_jax.methods.weight.search import by_evolution, by_swarm
+from moco_jax import testing
+from moco_jax.methods.weight.search import by_evolution, by_swarm, side_by_side
 from moco_jax.trees import pso
 
 TOP = np.array([0.4, -0.7, 0.2])
@@ -86,3 +90,27 @@ def test_the_first_of_equals_wins_and_patience_ends_a_search():
 def test_a_single_number_can_be_searched():
     found = by_evolution(lambda p: (-((p[:, 0] - 0.3) ** 2)).tolist(), [0.0], 0.5, 4, 30, KEY)
     assert found.point[0] == pytest.approx(0.3, abs=0.05)
+
+
+def test_candidates_go_into_their_population_one_at_a_time():
+    kin, made = testing.dummy_pool(1)[0], []
+
+    def candidates():
+        for place in range(3):
+            gc.collect()
+            assert not [known for known in made if known()]
+            params = jax.tree.map(lambda leaf, place=place: leaf + place, kin.params)
+            one = kin.derive(f"candidate {place}", params, str(place))
+            made.append(weakref.ref(one))
+            yield one
+            del one
+
+    found = side_by_side(kin, candidates(), 3)
+    assert [one.name for one in found] == ["candidate 0", "candidate 1", "candidate 2"]
+    assert len({one.identity for one in found}) == 3
+    for place, one in enumerate(found):
+        assert one.variant.population.size == 3
+        for leaf, first in zip(
+            jax.tree.leaves(one.params), jax.tree.leaves(kin.params), strict=True
+        ):
+            np.testing.assert_array_equal(leaf, first + place)

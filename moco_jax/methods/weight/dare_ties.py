@@ -148,10 +148,9 @@ class DareTies(RuleMerge, pso.SwarmSettings):
             step = self.particles_at_once or len(weights)
             for first in range(0, len(weights), step):
                 part = weights[first : first + step]
+                made = (self._merge(bench, members, base, one) for one in part)
                 # No name holds the candidates, so that they are gone before the next are made
-                scores += dev_scores_of(
-                    bench, side_by_side([self._merge(bench, members, base, w) for w in part])
-                )
+                scores += dev_scores_of(bench, side_by_side(members[0], made, len(part)))
             logging.info("%s: weights %s score %s on dev", self.name, weights, scores)
             return scores
 

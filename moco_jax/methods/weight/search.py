@@ -1,7 +1,9 @@
 """Searches for a few numbers whose worth only models can tell, and the dev scores that tell it."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +14,7 @@ from moco_jax.pool import Member, variants
 from moco_jax.system import question
 from moco_jax.trees import pso
 
+PyTree = Any
 Worth = Callable[[np.ndarray], Sequence[float]]
 """`points f32[P, D] -> P numbers`, higher is better; called once per round with all candidates."""
 
@@ -131,11 +134,36 @@ class _Best:
         return Found(self.point, self.worth, tuple(self.history))
 
 
-def side_by_side(members: Sequence[Member]) -> list[Member]:
-    """The same models as one population, so that one program answers for all of them."""
-    params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[one.params for one in members])
-    names, recipes = [one.name for one in members], [one.identity for one in members]
-    return variants(members[0], names, recipes, params=params)
+def side_by_side(kin: Member, candidates: Iterable[Member], count: int) -> list[Member]:
+    """Models as one population, so that one program answers for all of them.
+
+    Args:
+        kin: a member of their architecture and tokenizer.
+        candidates: the models; where an iterator makes them, each goes into the population and is
+            gone before the next is made.
+        count: how many they are.
+    """
+    names: list[str] = []
+    recipes: list[str] = []
+    stack: PyTree = None
+    for one in candidates:
+        stack = _repeated(one.params, count) if stack is None else stack
+        stack = _put(stack, one.params, len(names))
+        names.append(one.name)
+        recipes.append(one.identity)
+        # Nothing may hold it while the next is made
+        del one
+    return variants(kin, names, recipes, params=stack)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _repeated(params: PyTree, count: int) -> PyTree:
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), params)
+
+
+@functools.partial(jax.jit, donate_argnums=0)
+def _put(stack: PyTree, params: PyTree, place: int) -> PyTree:
+    return jax.tree.map(lambda held, leaf: held.at[place].set(leaf), stack, params)
 
 
 def dev_scores_of(
