@@ -52,7 +52,7 @@ def fresh_params(config: ModelConfig, seed: int) -> Params:
     def scaled(path: jax.tree_util.KeyPath, leaf: jax.Array) -> jax.Array:
         if leaf.ndim < 2:
             return leaf
-        gain = 2.5 if "embed_tokens" in jax.tree_util.keystr(path) else leaf.shape[0] ** -0.5 / 0.02
+        gain = 2.5 if "embed_tokens" in jax.tree_util.keystr(path) else leaf.shape[1] ** -0.5 / 0.02
         return leaf * gain
 
     return jax.tree_util.tree_map_with_path(scaled, init_params(config, jax.random.key(seed)))

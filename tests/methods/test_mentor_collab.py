@@ -86,7 +86,7 @@ class Slow:
 
 @pytest.mark.parametrize(
     ("share", "decision", "repeats"),
-    [(1.0, "logprob", 0), (0.4, "generate", 0), (0.7, "logprob", 2)],
+    [(1.0, "logprob", 0), (0.4, "generate", 0), (0.3, "logprob", 2)],
 )
 def test_words_are_those_of_a_slow_machine(share, decision, repeats, monkeypatch):
     monkeypatch.setattr(Floor, "random", lambda *_: np.random.default_rng(5))

@@ -67,6 +67,16 @@ def test_members_that_do_not_ship_stay_in_the_workshop(place):
     assert directory == place / "work" / "unshipped" / "stem"
 
 
+def test_fresh_layers_keep_the_size_of_what_they_read():
+    config = ModelConfig.from_hf(MINI.raw_config(40))
+    params = build.fresh_params(config, 0)
+    for block in params["layers_0"].values():
+        for layer in (part for part in block.values() if isinstance(part, dict)):
+            kernel = layer["kernel"]
+            x = jax.random.normal(jax.random.key(1), (200, kernel.shape[1]))
+            assert float((x @ kernel.T).std()) == pytest.approx(1.0, rel=0.2)
+
+
 def test_a_deeper_model_begins_by_computing_the_same():
     raw = MINI.raw_config(40)
     config = ModelConfig.from_hf(raw)
