@@ -330,8 +330,8 @@ def default_dtype() -> Any:
 def fingerprint(params: PyTree, config: ModelConfig | EncoderConfig, text_rules: str) -> str:
     """Hash (hex) of tensors with their paths, types and shapes, of the config and tokenizer.
 
-    Kernels count as [in, out], as they once were stored: a member's random draws follow from its
-    hash, and stay what they were.
+    Kernels count as their transposes: decoders once stored them so, a member's random draws follow
+    from its hash, and shall stay what they were.
     """
     total = hashlib.blake2b(digest_size=32)
     total.update(json.dumps([dataclasses.asdict(config), text_rules], default=str).encode())

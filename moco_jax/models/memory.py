@@ -1,8 +1,8 @@
 """How much memory a model takes, counted from its config alone.
 
-What is counted is what a device really holds. XLA on CPU casts int8 weights to float32 once, in
-front of the decode loop, and 16-bit ones too for one row (for more rows some of them): they save
-no memory there.
+What is counted is what a device really holds. XLA on CPU casts weights of other types to float32
+once, in front of the decode loop, so that they save no memory there; of bfloat16 ones, where more
+than one row is decoded, only those of the output layer.
 """
 
 import dataclasses
@@ -125,10 +125,12 @@ def stacked_bytes(configs: Sequence[ModelConfig], dtype: str, hardware: Hardware
     return len(configs) // apart * weight_bytes(configs[0], dtype, hardware)
 
 
-def widened_bytes(config: ModelConfig, dtype: str, hardware: Hardware) -> int:
-    """Most bytes of the float32 copy of the weights that a program holds on each device."""
+def widened_bytes(config: ModelConfig, dtype: str, hardware: Hardware, rows: int) -> int:
+    """Bytes of the float32 copy of the weights that a program of so many rows holds on a device."""
     if hardware.platform != CPU or dtype == "float32":
         return 0
+    if dtype == "bfloat16" and rows > 1:
+        return 4 * config.vocab_size * config.hidden_size // hardware.tensor
     return 4 * _elements(config, linear=dtype == INT8) // hardware.tensor
 
 
@@ -177,7 +179,8 @@ def prefill_bytes(load: Load, dtype: str, hardware: Hardware) -> int:
 def load_memory(load: Load, dtype: str, hardware: Hardware) -> Memory:
     """What a decode program and its prefill take on each device, besides the weights."""
     caches = [cache_bytes(one, load.rows, load.slots, dtype, hardware) for one in load.configs]
-    widened = sum(widened_bytes(one, dtype, hardware) for one in load.configs)
+    each = load.rows // load.sets
+    widened = sum(widened_bytes(one, dtype, hardware, each) for one in load.configs)
     step = step_bytes(load) // hardware.rows + widened * load.sets
     working = max(step, prefill_bytes(load, dtype, hardware) + widened * load.sets)
     return Memory(cache=sum(caches), working=working)

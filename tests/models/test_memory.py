@@ -114,17 +114,19 @@ def test_decoding_takes_what_is_predicted(members, rows, slots, sampling):
     assert weights + cache + planned == pytest.approx(whole, rel=WHOLE)
 
 
-@pytest.mark.parametrize(("dtype", "rows"), [("bfloat16", 1), ("int8", 8)])
+@pytest.mark.parametrize(
+    ("dtype", "rows"), [("bfloat16", 1), ("bfloat16", 8), ("int8", 1), ("int8", 8)]
+)
 def test_weights_that_the_cpu_widens_are_counted_twice(dtype, rows):
     one, greedy = config(), Sampling(temperature=0.0)
     real = decoding((one,), rows, 64, greedy, dtype)
     planned = memory.load_memory(Load((one,), rows, 64), dtype, Hardware())
-    widened = memory.widened_bytes(one, dtype, Hardware())
+    widened = memory.widened_bytes(one, dtype, Hardware(), rows)
     assert 0.8 * real.temp_size_in_bytes < widened < planned.working
     whole = memory.weight_bytes(one, dtype) + planned.total
     taken = real.argument_size_in_bytes + real.temp_size_in_bytes
     assert whole == pytest.approx(taken, rel=WHOLE)
-    assert memory.widened_bytes(one, dtype, Hardware("gpu")) == 0
+    assert memory.widened_bytes(one, dtype, Hardware("gpu"), rows) == 0
 
 
 @pytest.mark.parametrize(("rows", "block"), [(8, 64), (8, 256), (1, 128)])
