@@ -7,6 +7,8 @@ from xml.sax.saxutils import escape
 Points = Sequence[tuple[float, float]]
 
 WIDTH, HEIGHT = 420, 280
+NAME = 16
+"""Height of a curve's name; the names stand below the plot, where no curve runs through them."""
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 34, 44
 COLOURS = ("#1f6feb", "#c2410c", "#15803d", "#7e22ce")
 STYLE = (
@@ -32,9 +34,10 @@ def growth_plot(title: str, x_title: str, y_title: str, curves: Mapping[str, Poi
         raise ValueError(f"the plot {title!r} needs points above 0; it has {points}")
     across = _Axis([x for x, _ in points], 2, LEFT, WIDTH - RIGHT)
     up = _Axis([y for _, y in points], 10, HEIGHT - BOTTOM, TOP)
+    whole = HEIGHT + NAME * len(curves)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{escape(title)}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {whole}" '
+        f'width="{WIDTH}" height="{whole}" role="img" aria-label="{escape(title)}">',
         f'<style>{STYLE}</style><rect width="100%" height="100%" fill="white"/>',
         _text(LEFT, 18, title, "start", "title"),
         *_grid(across, up),
@@ -81,7 +84,7 @@ def _curve(name: str, curve: Points, across: _Axis, up: _Axis, place: int) -> li
     places = [(across.at(x), up.at(y)) for x, y in sorted(curve)]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     dots = [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places]
-    key = TOP + 14 + 16 * place
+    key = HEIGHT + 8 + NAME * place
     return [
         f'<polyline class="curve" stroke="{colour}" points="{line}"/>',
         *dots,

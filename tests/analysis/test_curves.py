@@ -19,6 +19,13 @@ def test_curves_stand_inside_the_frame_and_names_are_escaped():
     assert "a < b" in [text.text for text in drawn.iter(f"{space}text")]
 
 
+def test_names_stand_below_all_curves_and_inside_the_picture():
+    drawn = ElementTree.fromstring(growth_plot("t", "x", "y", {"a": [(1, 1)], "b": [(1, 0.1)]}))
+    texts = drawn.iter("{http://www.w3.org/2000/svg}text")
+    names = [float(text.get("y")) for text in texts if text.text in ("a", "b")]
+    assert HEIGHT < names[0] < names[1] < float(drawn.get("height"))
+
+
 def test_ten_times_as_much_is_one_decade_higher():
     text = growth_plot("t", "x", "y", {"a": [(1, 1), (2, 10), (4, 100)]})
     line = re.search(r'points="([^"]+)"', text)[1]
