@@ -3,14 +3,12 @@
 import dataclasses
 import functools
 import hashlib
-import json
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from absl import logging
 
 from moco_jax.decoding.engine import Engine
@@ -21,7 +19,7 @@ from moco_jax.models import lora
 from moco_jax.models import tokenizer as words
 from moco_jax.models.checkpoint import Checkpoint, load_checkpoint, open_checkpoint, save_checkpoint
 from moco_jax.models.config import ModelConfig
-from moco_jax.models.encoder import EncoderConfig
+from moco_jax.models.identity import adapted_identity, fingerprint
 from moco_jax.models.memory import INT8
 from moco_jax.models.quantize import (
     is_quantized,
@@ -110,6 +108,12 @@ def inspect_all(sources: Sequence[str]) -> list[MemberInfo]:
     return infos
 
 
+def in_bank(info: MemberInfo, infos: Sequence[MemberInfo]) -> bool:
+    """Whether an inspected member is one of several adapters over one base in its pool."""
+    adapters = {one.adapter for one in infos if one.path == info.path and one.adapter}
+    return bool(info.adapter) and len(adapters) > 1
+
+
 def shared_vocabulary(members: Sequence[MemberInfo]) -> int:
     """Size of the vocabulary that members share; raises ValueError naming the first mismatch."""
     return words.shared_vocabulary(
@@ -190,12 +194,7 @@ class Member:
                 kernels of linear layers, an adapter merged in before, and leaves the rest so.
             placement: the devices they are cut over; None is the default device.
         """
-        place = placement or Placement()
-        with place.loading():
-            params = _read(info, dtype)
-        text_rules = words.tokenizer_fingerprint(info.tokenizer)
-        identity = fingerprint(params, info.config, text_rules)
-        return cls(info, place.params(info.config, params), identity)
+        return cls(info, *_load(info, dtype, placement or Placement()))
 
     def derive(self, name: str, params: PyTree | Variant, recipe: str) -> "Member":
         """A member with this one's architecture and tokenizer, and weights made by a recipe.
@@ -227,6 +226,14 @@ class Member:
             Checkpoint(info.config, self.params, info.raw_config, "", info.generation_config),
             tokenizer=info.tokenizer,
         )
+
+
+def _load(info: MemberInfo, dtype: Any, placement: Placement) -> tuple[PyTree, str]:
+    """A member's weights where they are to stand, and its identity."""
+    with placement.loading():
+        params = _read(info, dtype)
+    identity = fingerprint(params, info.config, words.tokenizer_fingerprint(info.tokenizer))
+    return placement.params(info.config, params), identity
 
 
 def _read(info: MemberInfo, dtype: Any) -> PyTree:
@@ -284,34 +291,16 @@ def _load_bank(base: Member, infos: Sequence[MemberInfo]) -> list[Member]:
     for place in (info.adapter for info in infos if info.adapter):
         adapters.append(lora.load_adapter(place))
         lora.check_fit(base.params, adapters[-1], place)
-    rules = words.tokenizer_fingerprint(base.tokenizer)
-    members = variants(
-        base,
-        [info.name for info in infos],
-        [_adapter_recipe(adapter) for adapter in adapters],
-        adapters=adapters,
-    )
+    population = Population(base.params, lora.stack_adapters(adapters), len(adapters))
+    known = {words.tokenizer_fingerprint(base.tokenizer): base.tokenizer}
     found = []
-    for info, member in zip(infos, members, strict=True):
-        own = words.tokenizer_fingerprint(info.tokenizer)
-        identity = member.identity
-        if own == rules:
-            # One tokenizer object, so that they share batches
-            info = dataclasses.replace(info, tokenizer=base.tokenizer)
-        else:
-            identity = hashlib.sha256(f"{identity} {own}".encode()).hexdigest()
-        found.append(Member(info, member.weights, identity))
+    for number, (info, adapter) in enumerate(zip(infos, adapters, strict=True)):
+        rules = words.tokenizer_fingerprint(info.tokenizer)
+        # One tokenizer object, so that they share batches
+        info = dataclasses.replace(info, tokenizer=known.setdefault(rules, info.tokenizer))
+        identity = adapted_identity(base.identity, adapter, rules)
+        found.append(Member(info, Variant(population, number), identity))
     return found
-
-
-def _adapter_recipe(adapter: lora.Adapter) -> str:
-    """Names everything in an adapter that matters."""
-    total = hashlib.blake2b(digest_size=32)
-    for path, leaf in jax.tree_util.tree_leaves_with_path(adapter.factors):
-        total.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
-        total.update(np.ascontiguousarray(np.asarray(leaf)).view(np.uint8).data)
-    scales = {module: adapter.config.scale(module) for module in sorted(adapter.factors)}
-    return f"adapter {total.hexdigest()} {json.dumps(scales)}"
 
 
 def _home(member: Member) -> jax.Device | None:
@@ -325,22 +314,6 @@ def _home(member: Member) -> jax.Device | None:
 def default_dtype() -> Any:
     """float32 on CPU, bfloat16 on accelerators."""
     return jnp.dtype(jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16)
-
-
-def fingerprint(params: PyTree, config: ModelConfig | EncoderConfig, text_rules: str) -> str:
-    """Hash (hex) of tensors with their paths, types and shapes, of the config and tokenizer.
-
-    Kernels count as their transposes: decoders once stored them so, a member's random draws follow
-    from its hash, and shall stay what they were.
-    """
-    total = hashlib.blake2b(digest_size=32)
-    total.update(json.dumps([dataclasses.asdict(config), text_rules], default=str).encode())
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        array = np.asarray(leaf)
-        array = array.T if path[-1].key.startswith("kernel") else array
-        total.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())
-        total.update(np.ascontiguousarray(array).view(np.uint8).data)
-    return total.hexdigest()
 
 
 class Pool:
@@ -392,7 +365,9 @@ class Pool:
             place = info.path, info.adapter
             together = adapters.get(info.path, {})
             if info.path not in bases and (info.adapter is None or len(together) > 1):
-                base = dataclasses.replace(info, adapter=None)
+                # A base has its own tokenizer, whatever its adapters speak with
+                own = [one for one in infos if one.path == info.path and one.adapter is None]
+                base = own[0] if own else inspect(info.path)
                 bases[info.path] = Member.load(base, dtype, placement)
             if place not in loaded:
                 if info.adapter is None:

@@ -9,9 +9,10 @@ import pytest
 
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.types import Request, Sampling
+from moco_jax.models.identity import fingerprint
 from moco_jax.models.lora import init_adapter, save_adapter
 from moco_jax.models.lora_config import LoraConfig
-from moco_jax.pool import Member, Pool, fingerprint, inspect, inspect_all, shared_vocabulary
+from moco_jax.pool import Member, Pool, inspect, inspect_all, shared_vocabulary
 from moco_jax.testing import dummy_member, dummy_pool, dummy_tokenizer
 
 GREEDY = Sampling(max_new_tokens=6, temperature=0.0)
@@ -141,3 +142,30 @@ def test_scores_come_for_every_member():
     scores = pool.score(["aaaa", "bbbb"], ["A", "CCC"])
     assert [[len(row) for row in member] for member in scores] == [[1, 3], [1, 3]]
     assert all(value <= 0 for member in scores for row in member for value in row)
+
+
+@pytest.fixture
+def two_voices(folder, tmp_path):
+    """Two adapters over one base, each saved with a tokenizer of its own."""
+    base = str(folder / "first")
+    config = LoraConfig(rank=2, alpha=4.0, targets=("q_proj",))
+    for index in range(2):
+        adapter = init_adapter(dummy_pool(1)[0].params, config, jax.random.key(index))
+        save_adapter(tmp_path / f"voice{index}", adapter, base)
+        own = dummy_tokenizer()
+        own.chat_template = f"{own.chat_template}{{# {index} #}}"
+        own.save_pretrained(tmp_path / f"voice{index}")
+    return [base, str(tmp_path / "voice0"), str(tmp_path / "voice1")]
+
+
+def test_a_member_is_the_same_wherever_it_stands_in_its_pool(two_voices):
+    orders = [two_voices, two_voices[::-1], [two_voices[1], two_voices[0], two_voices[2]]]
+    found = [{m.name: (m.identity, m.template.source) for m in Pool.load(o)} for o in orders]
+    assert found[0] == found[1] == found[2]
+    assert len(set(found[0].values())) == 3
+
+
+def test_a_base_keeps_its_own_tokenizer_beside_its_adapters(two_voices):
+    pool = Pool.load(two_voices[::-1])
+    assert pool[2].template.source == Pool.load(two_voices[:1])[0].template.source
+    assert pool[0].template.source.endswith("{# 1 #}")

@@ -118,6 +118,20 @@ class ModelConfig:
                     f"longrope's {name} has {given} numbers, the head {rotated} pairs."
                 )
 
+    def content(self) -> list[Any]:
+        """What sets this architecture apart, as JSON values in an order of their own, for hashes.
+
+        No class or field name is among them, so that renaming one changes no member's identity.
+        """
+        sizes = [self.vocab_size, self.hidden_size, self.intermediate_size, self.num_layers]
+        heads = [self.num_heads, self.num_kv_heads, self.head_dim, self.max_positions]
+        biases = [self.qkv_bias, self.output_bias, self.mlp_bias]
+        positions = [self.rope.content(), self.local_rope and self.local_rope.content()]
+        attention = [self.windows, self.query_scale, self.attention_softcap]
+        ends = [self.tie_embeddings, self.final_softcap, self.num_labels]
+        function = [self.family, self.activation, self.norm_eps]
+        return [function, sizes, heads, biases, positions, attention, ends]
+
     @classmethod
     def from_hf(cls, raw: Mapping[str, Any]) -> "ModelConfig":
         """Reads a parsed config.json, of transformers 4 or 5 style.

@@ -58,6 +58,12 @@ class EncoderConfig:
     norm_eps: float = 1e-12
     activation: str = "gelu"
 
+    def content(self) -> list[Any]:
+        """What sets it apart, for hashes; see `ModelConfig.content`."""
+        sizes = [self.vocab_size, self.hidden_size, self.intermediate_size, self.num_layers]
+        positions = [self.max_positions, self.first_position, self.type_vocab_size]
+        return ["encoder", sizes, self.num_heads, positions, self.norm_eps, self.activation]
+
     @classmethod
     def from_hf(cls, raw: Mapping[str, Any]) -> "EncoderConfig":
         """Reads a parsed config.json.

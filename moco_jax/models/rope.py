@@ -54,6 +54,13 @@ class Rope:
     short_factor: tuple[float, ...] = ()
     long_factor: tuple[float, ...] = ()
 
+    def content(self) -> list[Any]:
+        """Its settings in an order of their own, for hashes; see `ModelConfig.content`."""
+        scaling = [self.kind, self.factor, self.trained_positions, self.attention_factor]
+        scaling += [self.low_freq_factor, self.high_freq_factor, self.beta_fast, self.beta_slow]
+        scaling += [self.truncate, self.short_factor, self.long_factor]
+        return [self.theta, self.rotary_fraction, scaling]
+
     @property
     def switches(self) -> bool:
         """Whether all frequencies change at once when a row outgrows the trained positions.

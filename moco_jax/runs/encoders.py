@@ -6,8 +6,9 @@ import jax.numpy as jnp
 from moco_jax.decoding.hooks import Store
 from moco_jax.models.checkpoint_files import fetch, read_raw_config
 from moco_jax.models.encoder import EncoderConfig, SentenceEncoder, load_encoder
+from moco_jax.models.identity import fingerprint
 from moco_jax.models.tokenizer import tokenizer_fingerprint
-from moco_jax.pool import default_dtype, fingerprint
+from moco_jax.pool import default_dtype
 from moco_jax.runs.members import files_key
 
 

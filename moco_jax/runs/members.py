@@ -11,7 +11,8 @@ from moco_jax.decoding.keys import digest
 from moco_jax.decoding.placement import Placement
 from moco_jax.decoding.residency import Residency, host_memory, to_device
 from moco_jax.models.checkpoint_files import fetch
-from moco_jax.pool import MemberInfo, Pool, default_dtype, inspect_all
+from moco_jax.models.identity import VERSION
+from moco_jax.pool import MemberInfo, Pool, default_dtype, in_bank, inspect_all
 from moco_jax.runs.resolved import PACKAGE, package_version
 
 
@@ -90,29 +91,33 @@ class Members:
             else:
                 with host_memory():
                     self._pool = Pool.of(self.infos, self.dtype)
-            for info, member in zip(self.infos, self._pool, strict=True):
-                store.put(_files_key(info, self.dtype), {"identity": member.identity})
+            for key, member in zip(self._keys(), self._pool, strict=True):
+                store.put(key, {"identity": member.identity})
         return self._pool
 
     def identities(self, store: Store) -> list[str]:
         """Identities in order; weights whose files have not changed since are not read for it."""
         if self._pool is None:
-            records = [store.get(_files_key(info, self.dtype)) for info in self.infos]
+            records = [store.get(key) for key in self._keys()]
             found = [record["identity"] for record in records if record is not None]
             if len(found) == len(records):
                 return found
         return [member.identity for member in self.load(store)]
 
+    def _keys(self) -> list[str]:
+        return [_files_key(info, self.dtype, in_bank(info, self.infos)) for info in self.infos]
 
-def _files_key(info: MemberInfo, dtype: str) -> str:
+
+def _files_key(info: MemberInfo, dtype: str, bank: bool) -> str:
     places = [fetch(info.path)] + ([pathlib.Path(info.adapter)] if info.adapter else [])
-    return files_key(places, dtype)
+    # An adapter in a bank is another member than one that is merged into its base
+    return files_key(places, f"{dtype} in a bank" if bank else dtype)
 
 
 def files_key(places: Sequence[pathlib.Path], dtype: str) -> str:
     """The store's key for the identity of weights that stand in these directories."""
     files = [_files(place) for place in places]
-    return digest("identity", package_version(PACKAGE), dtype, files)
+    return digest("identity", package_version(PACKAGE), VERSION, dtype, files)
 
 
 def _files(directory: pathlib.Path) -> list[Any]:

@@ -11,8 +11,9 @@ from safetensors.numpy import save_file
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.decoder import init_params
 from moco_jax.models.encoder import Encoder, EncoderConfig, SentenceEncoder, disk_tensors
+from moco_jax.models.identity import fingerprint
 from moco_jax.models.tokenizer import tokenizer_fingerprint
-from moco_jax.pool import Member, fingerprint
+from moco_jax.pool import Member
 from moco_jax.testing.members import dummy_member, dummy_tokenizer
 
 

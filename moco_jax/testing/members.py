@@ -8,10 +8,11 @@ import jax.numpy as jnp
 
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.decoder import Params, init_params
+from moco_jax.models.identity import fingerprint
 from moco_jax.models.lora import init_adapter, save_adapter
 from moco_jax.models.lora_config import LoraConfig
 from moco_jax.models.tokenizer import tokenizer_fingerprint
-from moco_jax.pool import Member, MemberInfo, Pool, fingerprint
+from moco_jax.pool import Member, MemberInfo, Pool
 
 END = "<|end|>"
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")

@@ -36,6 +36,11 @@ class Layerwise:
         value = self._value(int(found[1])) if found else self.outside
         return dataclasses.replace(self.merge, **{self.field: value})  # type: ignore[type-var]
 
+    def recipe(self) -> list[Any]:
+        """JSON values that set it apart: the recipes of every layer's merge and of the others'."""
+        inside = [self.at(f"layers_{layer}/").recipe() for layer in range(self.layers)]
+        return ["by layer", inside, self.at("").recipe()]
+
     def _value(self, layer: int) -> Any:
         places = np.linspace(0, max(1, self.layers - 1), len(self.curve))
         points = np.array(self.curve, float)

@@ -1,6 +1,7 @@
 """Model stock (arXiv 2403.19522): how far to go from the base to the average, from the angles."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,10 @@ class ModelStock(Combination):
     they cancel out, so that there is no such share, the base stays. A single model has no angle to
     another and stays as it is.
     """
+
+    def recipe(self) -> list[Any]:
+        """It has no settings."""
+        return ["model stock"]
 
     def coefficients(self, count: int, gram: jax.Array | None) -> jax.Array:
         """f32[N], all equal."""

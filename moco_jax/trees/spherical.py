@@ -4,7 +4,7 @@ Both are linear combinations whose coefficients follow from the tensors' inner p
 """
 
 import dataclasses
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +41,10 @@ class Slerp(Combination):
 
     origin: ClassVar[Literal["base", "first", "zero"]] = "zero"
     t: float = 0.5
+
+    def recipe(self) -> list[Any]:
+        """How far it goes."""
+        return ["arc", self.t]
 
     def unweighted(self) -> "Slerp":
         """`t` reaches `combine` as coefficients."""
@@ -80,6 +84,10 @@ class Karcher(Combination):
     weights: tuple[float, ...] | None = None
     max_iterations: int = 10
     tolerance: float = 1e-5
+
+    def recipe(self) -> list[Any]:
+        """How the mean is found."""
+        return ["mean on the sphere", self.weights, self.max_iterations, self.tolerance]
 
     def unweighted(self) -> "Karcher":
         """All settings reach `combine` as coefficients."""

@@ -6,7 +6,7 @@ what they trim, whether they elect a sign per element, and what they divide by.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -94,6 +94,11 @@ class TaskVectorMerge(TiledMerge):
         if self.weights is None:
             return jnp.full(count, 1.0 / count)
         return jnp.broadcast_to(jnp.array(self.weights, jnp.float32), (count,))
+
+    def recipe(self) -> list[Any]:
+        """Where vectors start, what stays of them, and how they are added up."""
+        trim = [self.trim, self.density, self.gamma, self.epsilon, self.rescale]
+        return [f"from {self.origin}", trim, self.elect, self.normalize, self.weights, self.lambda_]
 
     def unweighted(self) -> "TaskVectorMerge":
         """Weights reach `combine` as an array."""

@@ -7,7 +7,7 @@ it runs over pieces, so that a tensor of any size takes the memory of one piece.
 """
 
 import abc
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -73,6 +73,13 @@ class TiledMerge(abc.ABC):
 
         Returns:
             f32[R, C].
+        """
+
+    @abc.abstractmethod
+    def recipe(self) -> list[Any]:
+        """JSON values that set this merge apart: a word of its own and its settings, in order.
+
+        No class or field name is among them, so that renaming one changes no member's identity.
         """
 
     def unweighted(self) -> "TiledMerge":

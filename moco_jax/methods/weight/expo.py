@@ -155,5 +155,5 @@ def extrapolate(method: str, source: Member, target: Member, alpha: float) -> Me
     if alpha == 0:
         return target
     params = weighted_sum([target.params, source.params], [1 + alpha, -alpha])
-    recipe = f"{method} {alpha!r} beyond {target.identity} from {source.identity}"
+    recipe = f"{method} {float(alpha)!r} beyond {target.identity} from {source.identity}"
     return target.derive(f"expo({source.name}->{target.name},{alpha:g})", params, recipe)

@@ -90,7 +90,7 @@ def merge_members(
         weights=None if weights is None else jax.numpy.array(weights, jax.numpy.float32),
     )
     identities = [member.identity for member in (*members, *([base] if base else []))]
-    settings = [repr(rule), None if weights is None else [float(w) for w in weights]]
+    settings = [rule.recipe(), None if weights is None else [float(w) for w in weights]]
     recipe = digest(method.name, settings, identities, base is None, seed)
     names = "+".join(member.name for member in members)
     return members[0].derive(f"{method.name}({names})", params, recipe)
