@@ -62,7 +62,7 @@ class Slow:
 
     def step(self):
         """Writes on; whether the answer is over."""
-        piece = self.word(0)
+        piece, again = self.word(0), False
         if self.chance.random() < self.share:
             self.counts["asked"] += 1
             if self.word(1) == piece:
@@ -72,10 +72,11 @@ class Slow:
                 if self.better(piece, other):
                     piece = other
                     self.counts["mentor"] += 1
+                text = self.text(piece).strip()
+                self.tail += [text] if text else []
+                again = bool(text) and self.tail[-self.repeats :] == [text] * self.repeats
         self.said += piece
-        text = self.text(piece).strip()
-        self.tail += [text] if text else []
-        again = self.repeats and self.tail[-self.repeats :] == [text] * self.repeats and text
+        again = again and self.repeats > 0
         return piece[-1] in POOL[0].eos or len(self.said) >= TOKENS or again
 
     def run(self):
@@ -86,7 +87,7 @@ class Slow:
 
 @pytest.mark.parametrize(
     ("share", "decision", "repeats"),
-    [(1.0, "logprob", 0), (0.4, "generate", 0), (0.3, "logprob", 2)],
+    [(1.0, "logprob", 0), (0.4, "generate", 0), (1.0, "logprob", 2)],
 )
 def test_words_are_those_of_a_slow_machine(share, decision, repeats, monkeypatch):
     monkeypatch.setattr(Floor, "random", lambda *_: np.random.default_rng(5))
@@ -215,10 +216,49 @@ def test_the_generator_may_choose_by_its_next_token():
     assert dict(response.notes)["decision_share"] == 1 / 3
 
 
-def test_repetition_ends_an_answer():
-    script = [("dummy:0", "", halts("ha ha ha ha ha "))]
-    response = respond(script, decision_proportion=0)
-    assert (response.text, response.finish) == ("ha ha ha", "stop")
+@pytest.mark.parametrize("limit", [0, 1, 3])
+@pytest.mark.parametrize("text", ["| --- | --- | --- |", "0 0 0 0", "} } } } }", "ha ha ha ha"])
+def test_words_may_repeat(text, limit):
+    script = [("dummy:0", "", ends(text))]
+    response = respond(script, decision_proportion=0, max_repeats=limit)
+    assert (response.text, response.finish) == (text, "stop")
+
+
+@pytest.mark.parametrize("text", ["| --- | --- | --- ", "0 0 0 0 "])
+def test_words_on_which_both_agree_may_repeat(text):
+    script, written = [], ""
+    for word in text.split():
+        reply = halts(f"{' ' if written else ''}{word} ")
+        script += [("dummy:0", written, reply), ("dummy:1", written, reply)]
+        written += reply.text.rstrip()
+    script += [("dummy:0", written, ends(""))]
+    response = respond(script, max_repeats=2)
+    assert (response.text, response.finish) == (text.strip(), "stop")
+
+
+def repeated_choices(times):
+    script, written = [], ""
+    for _ in range(times):
+        script += [("dummy:0", written, halts(" no ")), ("dummy:1", written, halts(" ha "))]
+        script += [("dummy:0", written, " no"), ("dummy:1", written, " ha")]
+        written += " ha"
+    return script, written
+
+
+def prefers_b(name, request, label):
+    return {"A": -2.0, "B": -1.0}[label]
+
+
+def test_a_continuation_chosen_again_and_again_ends_an_answer_where_asked_for():
+    script, written = repeated_choices(3)
+    response = respond(script, prefers_b, patch_size=3, max_repeats=3)
+    assert (response.text, response.finish) == (written, "stop")
+
+
+def test_by_default_no_repetition_ends_an_answer():
+    script, written = repeated_choices(20)
+    response = respond(script, prefers_b, patch_size=3)
+    assert (response.text, response.finish) == (written, "length")
 
 
 def test_an_empty_step_ends_an_answer():

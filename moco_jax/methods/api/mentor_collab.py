@@ -24,7 +24,7 @@ class Mentored(System):
         share: how likely a word is to be compared with the mentor's.
         patch_size: tokens of a continuation.
         decision: "logprob" or "generate".
-        max_repeats: pieces of one text in a row that end the answer; 0 never.
+        max_repeats: choices in a row of one continuation that end the answer; 0 never.
     """
 
     share: float
@@ -63,12 +63,12 @@ class MentorCollab(Method):
     words one word of the mentor; where they differ, `patch_size` tokens by both and two forward
     passes of the generator on the options. The mentor reads the whole text once.
 
-    Departures: an end token ends the answer, and so does a word that repeats `max_repeats` times
-    (the reference writes on to the limit). Prompts have each member's chat template, what was
-    written so far is the assistant's prefix, and spaces are kept. The generator chooses by the
-    probabilities of "A" and "B"; "generate" takes its next token as the reference does, and
-    anything but "B" for A. 25 means 25 %, where the reference asks in 24 %. Decoding is greedy, as
-    there. `mode: "train"`, a trained verifier, is not built yet.
+    Departures: an end token ends the answer, and so does, where asked for, a continuation that is
+    chosen `max_repeats` times in a row (MoCo writes on to the limit). Prompts have each member's
+    chat template, what was written so far is the assistant's prefix, and spaces are kept. The
+    generator chooses by the probabilities of "A" and "B"; "generate" takes its next token as the
+    reference does, and anything but "B" for A. 25 means 25 %, where the reference asks in 24 %.
+    Decoding is greedy, as there. `mode: "train"`, a trained verifier, is not built yet.
 
     Attributes:
         decision_proportion: how many words are compared: a percentage if above 1, else a fraction
@@ -79,8 +79,8 @@ class MentorCollab(Method):
         mlp_threshold: how sure that verifier must be of the generator; "free" has none.
         verifier_decision: "logprob" compares the probabilities of both letters; "generate" reads
             the most likely next token.
-        max_repeats: the answer ends with the same word or continuation so many times in a row;
-            0 never.
+        max_repeats: the answer ends where the same continuation is chosen so many times in a row;
+            0 never. Words that nobody compared may repeat: tables and code do.
     """
 
     name: ClassVar[str] = "api_mentor_collab"
@@ -92,7 +92,7 @@ class MentorCollab(Method):
     task: Literal["General", "Math"] = "General"
     mlp_threshold: float = 0.5
     verifier_decision: Literal["logprob", "generate"] = "logprob"
-    max_repeats: int = 3
+    max_repeats: int = 0
 
     def __post_init__(self) -> None:
         within(self, "decision_proportion", 0, 100)

@@ -31,8 +31,8 @@ class Progress:
         agreed: how often it wanted the same word.
         taken: how often its continuation was taken.
         mentor_words: words in these.
-        last: the last piece of text that was not blank, without the spaces around it.
-        times: how often it came in a row.
+        last: the last continuation that was not blank, without the spaces around it.
+        times: how often it was chosen in a row.
     """
 
     chance: np.random.Generator
@@ -45,7 +45,7 @@ class Progress:
     times: int = 0
 
     def repeats(self, text: str, limit: int) -> bool:
-        """Hears a piece of text; whether it came `limit` times in a row now."""
+        """Hears a chosen continuation; whether it came `limit` times in a row now."""
         text = text.strip()
         if text:
             self.times = self.times + 1 if text == self.last else 1
@@ -71,7 +71,7 @@ class WordByWord:
         words: per member, the policy that halts behind so many words.
         share: how likely a word is to be compared with the mentor's.
         patch_size: tokens of a continuation.
-        max_repeats: pieces of one text in a row that end the answer; 0 never.
+        max_repeats: choices in a row of one continuation that end the answer; 0 never.
         verify: how the generator chooses.
     """
 
@@ -111,29 +111,16 @@ class WordByWord:
             starts = _starts(whole)
             reached = draft.finish == "halt" or len(starts) > free[row]
             count = starts[-1] if reached and starts else len(whole.tokens)
-            ends = [*starts[1:], count] if not reached else starts[1:]
-            repeated = self._repeated(rows[row], whole, starts, ends)
-            written = whole.first(count if repeated is None else repeated)
+            rows[row].words += max(len(starts) - reached, 0)
+            written = whole.first(count)
             floor.say(GENERATOR, [row], [written])
-            if repeated is not None:
-                _close(floor, row)
-            elif reached and len(written.tokens) == count and floor.lines[row].finish is None:
+            if reached and len(written.tokens) == count and floor.lines[row].finish is None:
                 compared[row] = _behind(whole, count)
         return compared
 
     def _free(self, chance: np.random.Generator, line: Line) -> int:
         """How many words come before the next that is compared."""
         return next((n for n in range(line.left) if chance.random() < self.share), line.left)
-
-    def _repeated(
-        self, row: Progress, draft: Draft, starts: Sequence[int], ends: Sequence[int]
-    ) -> int | None:
-        """Counts words; tokens up to the one that repeats too often, if one does."""
-        for start, end in zip(starts, ends, strict=False):
-            row.words += 1
-            if row.repeats("".join(draft.pieces[start:end]), self.max_repeats):
-                return end
-        return None
 
     def _compare(self, floor: Floor, rows: list[Progress], words: dict[int, Draft]) -> list[int]:
         """Asks the mentor for its word; rows where it is another."""
@@ -154,7 +141,7 @@ class WordByWord:
             same = (own.text, own.finish == "end") == (other.text, other.finish == "end")
             rows[row].agreed += same and not full
             if same or full:
-                self._say(floor, rows[row], GENERATOR, row, own)
+                floor.say(GENERATOR, [row], [own])
             else:
                 differ.append(row)
         return differ
@@ -176,12 +163,10 @@ class WordByWord:
             if mentor:
                 progress.taken += 1
                 progress.mentor_words += len(other.text.split())
-            self._say(floor, progress, int(mentor), row, other if mentor else own)
-
-    def _say(self, floor: Floor, progress: Progress, who: int, row: int, draft: Draft) -> None:
-        floor.say(who, [row], [draft])
-        if progress.repeats(draft.text, self.max_repeats):
-            _close(floor, row)
+            chosen = other if mentor else own
+            floor.say(int(mentor), [row], [chosen])
+            if progress.repeats(chosen.text, self.max_repeats) and line.finish is None:
+                floor.finish([row])
 
 
 def by_label(floor: Floor, rows: Sequence[int], read: Sequence[Request]) -> list[bool]:
@@ -222,8 +207,3 @@ def _starts(draft: Draft) -> list[int]:
 def _behind(draft: Draft, count: int) -> Draft:
     """A draft without its first tokens."""
     return Draft(draft.pieces[count:], draft.tokens[count:], draft.logprobs[count:], draft.finish)
-
-
-def _close(floor: Floor, row: int) -> None:
-    if floor.lines[row].finish is None:
-        floor.finish([row])
