@@ -38,10 +38,16 @@ def numbered(texts: Sequence[str]) -> str:
     return "\n".join(f"{number}. {text.strip()}" for number, text in enumerate(texts, 1))
 
 
+def _section(title: str, texts: Sequence[str]) -> str:
+    """Texts below a title; nothing where there are none, or only empty ones."""
+    said = [text for text in texts if text.strip()]
+    return f"{title}\n{bullets(said)}\n\n" if said else ""
+
+
 def refine(question: str, own: str, others: Sequence[str]) -> str:
     """Asks for a better answer after reading the other members' answers (arXiv 2305.14325)."""
     return (
-        f"{question}\n\nYour answer:\n{bullets([own])}\n\nOther answers:\n{bullets(others)}\n\n"
+        f"{question}\n\n{_section('Your answer:', [own])}{_section('Other answers:', others)}"
         "Give your best answer to the question."
     )
 
@@ -109,7 +115,7 @@ def condense(question: str, text: str) -> str:
 def revise(question: str, own: str, remarks: Sequence[str]) -> str:
     """Asks for a better answer after reading what others say about it (arXiv 2402.00367)."""
     return (
-        f"{question}\n\nYour answer:\n{bullets([own])}\n\nRemarks:\n{bullets(remarks)}\n\n"
+        f"{question}\n\n{_section('Your answer:', [own])}{_section('Remarks:', remarks)}"
         "Give your best answer to the question."
     )
 
@@ -117,7 +123,7 @@ def revise(question: str, own: str, remarks: Sequence[str]) -> str:
 def judge_remarks(question: str, answer: str, remarks: Sequence[str]) -> str:
     """Asks whether an answer is right, given what others say about it; the reply is yes or no."""
     return (
-        f"{question}\n\nAn answer:\n{bullets([answer])}\n\nRemarks:\n{bullets(remarks)}\n\n"
+        f"{question}\n\nAn answer:\n{bullets([answer])}\n\n{_section('Remarks:', remarks)}"
         "Is this answer right? Reply with yes or no."
     )
 

@@ -1,9 +1,11 @@
 """Prompts that quote what members said, kept within the context of the member that reads them.
 
-A question is never cut, what is quoted beside it may be. A method describes each prompt as an
-`Inquiry` and hands a whole step of its protocol to `ask`:
+A question is never cut, what is quoted beside it may be. A member that said nothing (an empty
+answer, a prompt that did not fit, a thought cut by the limit) is quoted to nobody, and where nobody
+said anything the question is put alone. A method describes each prompt as an `Inquiry` and hands a
+whole step of its protocol to `ask`:
 
-    inquiries = [Inquiry(who, item, "summarise", write, quotes) for ...]
+    inquiries = [quote(who, item, "summarise", write, texts) for ...]
     said = quoting.ask(context, inquiries, self.context_policy)
     quoting.conclude(final, said, notes)
 
@@ -97,6 +99,50 @@ class Fitted:
         )
 
 
+def says_something(text: str) -> bool:
+    """Whether there is anything in a text to quote."""
+    return bool(text.strip())
+
+
+def quote(
+    who: int | Member,
+    item: Item,
+    purpose: str,
+    write: Write,
+    texts: Sequence[str],
+    sample: int = 0,
+) -> Inquiry:
+    """An inquiry that quotes all texts with anything in them; the item's own prompt if none has."""
+    quotes = tuple(filter(says_something, texts))
+    if not quotes:
+        return plain(who, item, purpose, sample)
+    return Inquiry(who, item, purpose, write, quotes, sample)
+
+
+def quote_about(
+    who: int | Member,
+    item: Item,
+    purpose: str,
+    write: Callable[[str, Sequence[str]], str],
+    subject: str,
+    others: Sequence[str],
+) -> Inquiry:
+    """An inquiry about one text beside others; that text is the last to be dropped.
+
+    Args:
+        who: the member that reads it.
+        item: the question.
+        purpose: of the request.
+        write: the user's text, from the subject ("" where it is empty) and the others that say
+            something.
+        subject: an answer.
+        others: what else is quoted.
+    """
+    if not says_something(subject):
+        return quote(who, item, purpose, lambda texts: write("", texts), others)
+    return quote(who, item, purpose, lambda texts: write(texts[-1], texts[:-1]), (*others, subject))
+
+
 def ask(
     context: Context, inquiries: Sequence[Inquiry], policy: str, sampling: Sampling | None = None
 ) -> list[Response]:
@@ -134,11 +180,11 @@ def context_note(responses: Sequence[Response]) -> tuple[tuple[str, dict[str, in
 
 
 def latest(before: Sequence[Response | None], fresh: Sequence[Response]) -> list[Response]:
-    """What members say by now: their new answers, or the earlier one of who could not be asked."""
+    """What members say by now: their new answers, or the earlier one of who says nothing new."""
     if not before:
         return list(fresh)
     return [
-        old if old is not None and new.finish == "prompt_too_long" else new
+        old if old is not None and not says_something(new.text) else new
         for old, new in zip(before, fresh, strict=True)
     ]
 

@@ -7,7 +7,7 @@ import pytest
 from moco_jax import testing
 from moco_jax.decoding.types import Usage
 from moco_jax.method import NeedsError
-from moco_jax.methods import make_method, prompts
+from moco_jax.methods import METHODS, make_method, prompts
 from moco_jax.system import restore_system
 from moco_jax.tasks.templates import TEMPLATES, render
 
@@ -123,13 +123,24 @@ def test_a_model_of_another_kind_under_the_same_name_is_no_aggregator(tmp_path):
 
 
 def test_long_proposals_are_shortened_and_the_question_is_whole():
-    (response,), _, asked = run(lambda name, request: name + 400 * "x")
+    (response,), _, asked = run(lambda name, request: name + 400 * "x", context_policy="shorten")
     prompt = asked[-1][1].messages[0].content
     assert prompt.endswith(f"\n\nQuestion: {ITEM.prompt}")
     assert prompt.count(" [...] ") == 3
     # A token per byte, three around the turn, and four for the answer
     assert 1024 - 4 - 3 - 3 < len(prompt) <= 1024 - 4 - 3
     assert dict(response.notes)["context"] == {"shortened": 3}
+
+
+def test_by_default_proposals_are_shown_whole_as_in_every_method():
+    (response,), _, asked = run(lambda name, request: name + 400 * "x")
+    prompt = asked[-1][1].messages[0].content
+    assert all(f"{name}{400 * 'x'}" in prompt for name in POOL.names)
+    assert "context" not in dict(response.notes)
+    policies = {
+        method.context_policy for method in METHODS.values() if hasattr(method, "context_policy")
+    }
+    assert policies == {"refuse"}
 
 
 def test_a_prompt_that_does_not_say_how_to_answer_is_followed_by_it():

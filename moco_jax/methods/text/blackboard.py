@@ -33,6 +33,11 @@ class Entry:
     response: Response | None
 
     @property
+    def concludes(self) -> bool:
+        """Whether it gives a final answer; an empty one is none."""
+        return self.action == prompts.FINISH and quoting.says_something(self.text)
+
+    @property
     def conclusion(self) -> str:
         """What stands after the last mark of a final answer, or the whole text."""
         return self.text.rpartition(prompts.FINAL)[2].strip() or self.text.strip()
@@ -87,12 +92,13 @@ class Board:
             acting = self.next_agents(iteration)
             actions = yield from self._select(acting)
             written = yield from self._write(iteration, actions)
-            finished = [entry for entry in written if entry.action == prompts.FINISH]
+            finished = [entry for entry in written if entry.concludes]
             if len(finished) >= self.rules.finishing:
                 return (yield from self._conclude(finished, exhausted=False))
         forced = dict.fromkeys(acting, prompts.FINISH)
         written = yield from self._write(self.rules.iterations + 1, forced)
-        return (yield from self._conclude(written, exhausted=True))
+        finished = [entry for entry in written if entry.concludes]
+        return (yield from self._conclude(finished or written, exhausted=True))
 
     def next_agents(self, iteration: int) -> list[int]:
         """Who acts: those that were idle for too long, the longest first, then a seeded draw."""
@@ -147,9 +153,10 @@ class Board:
         return written
 
     def _inquiry(self, agent: int, purpose: str, task: str, sample: int = 0) -> Inquiry:
+        shown = [entry for entry in self.entries if quoting.says_something(entry.text)]
         lines = tuple(
             prompts.board_entry(number, entry.iteration, entry.action.lower(), entry.text)
-            for number, entry in enumerate(self.entries, 1)
+            for number, entry in enumerate(shown, 1)
         )
         write = functools.partial(prompts.read_board, self.item.prompt, task=task)
         return Inquiry(self.rules.agents[agent], self.item, purpose, write, lines, sample)

@@ -33,7 +33,7 @@ def pair_scores(preferences: np.ndarray, aggregation: str) -> np.ndarray:
         of a pair are averaged first, so that a liking for the first place cancels.
     """
     margins = (preferences - preferences.T) / 2
-    others = len(margins) - 1
+    others = max(len(margins) - 1, 1)
     if aggregation == "maxlogits":
         return margins.sum(axis=1) / others
     wins = (margins > 0) + 0.5 * (margins == 0)
@@ -43,6 +43,8 @@ def pair_scores(preferences: np.ndarray, aggregation: str) -> np.ndarray:
 @dataclasses.dataclass(frozen=True)
 class Blend(System):
     """All members answer; one model ranks the answers, one fuses the best.
+
+    An empty answer is neither ranked nor fused.
 
     Attributes:
         ranker: name of the model that ranks.
@@ -70,8 +72,11 @@ class Blend(System):
         said = context.ask([(who, question(item)) for item in items for who in range(size)])
         answers = [said[start : start + size] for start in range(0, len(said), size)]
         judged = self._judge(items, answers, context)
-        scores = [pair_scores(preferences, self.aggregation) for preferences, _ in judged]
-        orders = [np.argsort(-one, kind="stable")[: self.top_k].tolist() for one in scores]
+        scores = [
+            self._scores(row, preferences)
+            for row, (preferences, _) in zip(answers, judged, strict=True)
+        ]
+        orders = [sorted(found, key=lambda who: -found[who])[: self.top_k] for found in scores]
         fused = self._fuse(items, answers, orders, context)
         finals = []
         for index, final in enumerate(fused):
@@ -79,12 +84,18 @@ class Blend(System):
             notes = (
                 ("chosen", final.speaker),
                 ("ranker", self.ranker),
-                ("ranker_scores", [round(float(score), 6) for score in scores[index]]),
+                ("ranker_scores", [_rounded(scores[index].get(who)) for who in range(size)]),
                 ("fused", names),
             )
             heard = [*answers[index], *judged[index][1], final]
             finals.append(quoting.conclude(final, heard, notes))
         return finals
+
+    def _scores(self, said: Sequence[Response], preferences: np.ndarray) -> dict[int, float]:
+        """How good the answers are that say anything, by member."""
+        who = [index for index, one in enumerate(said) if quoting.says_something(one.text)]
+        found = pair_scores(preferences[np.ix_(who, who)], self.aggregation)
+        return dict(zip(who, found.tolist(), strict=True))
 
     def _judge(
         self, items: Sequence[Item], answers: Sequence[Sequence[Response]], context: Context
@@ -100,6 +111,8 @@ class Blend(System):
             for number, row in enumerate(answers)
             for first, second in itertools.permutations(range(len(row)), 2)
             if row[first].text.strip() != row[second].text.strip()
+            and quoting.says_something(row[first].text)
+            and quoting.says_something(row[second].text)
         ]
         inquiries = [
             quoting.Inquiry(
@@ -134,12 +147,12 @@ class Blend(System):
     ) -> list[Response]:
         fuser = same_model("fuser_model_name", self.fuser, self.fuser_identity, context.pool)
         inquiries = [
-            quoting.Inquiry(
+            quoting.quote(
                 fuser,
                 item,
                 "fuse",
                 functools.partial(_fuse_prompt, item),
-                tuple(said[who].text for who in reversed(order)),
+                [said[who].text for who in reversed(order)],
             )
             for item, said, order in zip(items, answers, orders, strict=True)
         ]
@@ -147,6 +160,10 @@ class Blend(System):
         if self.fuser_tokens is not None:
             sampling = dataclasses.replace(sampling, max_new_tokens=self.fuser_tokens)
         return quoting.ask(context, inquiries, self.context_policy, sampling)
+
+
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, 6)
 
 
 def _choose(asked: str, quotes: Sequence[str]) -> str:

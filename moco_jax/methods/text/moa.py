@@ -9,7 +9,7 @@ from moco_jax.method import Method, NeedsError, Workbench
 from moco_jax.methods import prompts
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.extra import find_model, same_model
-from moco_jax.methods.quoting import POLICIES, ContextPolicy, Inquiry, ask, conclude, plain
+from moco_jax.methods.quoting import POLICIES, ContextPolicy, Inquiry, ask, conclude, quote
 from moco_jax.pool import Member, Pool
 from moco_jax.system import Context, System
 from moco_jax.tasks import Item
@@ -80,18 +80,16 @@ class Layers(System):
         proposals: Sequence[Response],
         sample: int = 0,
     ) -> Inquiry:
-        """The item's own prompt without proposals, and else one that quotes them."""
-        if not proposals:
-            return plain(who, item, purpose, sample)
+        """One that quotes the proposals; the item's own prompt where there are none."""
 
         def write(texts: Sequence[str]) -> str:
             return prompts.remind(prompts.mix(item.prompt, texts), item.kind)
 
-        return Inquiry(who, item, purpose, write, self._references(proposals), sample)
+        return quote(who, item, purpose, write, self._references(proposals), sample)
 
-    def _references(self, proposals: Sequence[Response]) -> tuple[str, ...]:
-        texts = [proposal.text.strip() for proposal in proposals]
-        return tuple(dict.fromkeys(texts) if self.dedupe_references else texts)
+    def _references(self, proposals: Sequence[Response]) -> list[str]:
+        texts = [text for proposal in proposals if (text := proposal.text.strip())]
+        return list(dict.fromkeys(texts)) if self.dedupe_references else texts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,10 +101,10 @@ class Moa(Method):
     Cost: `round` generations per member and item, one more for the aggregator, and the greedy dev
     pass of every member that all methods share where the best member is asked for.
 
-    Departures: proposals that leave no room for an answer are shortened, where the reference cuts
-    off the question; the prompt ends with how the kind of task wants its answers, where the item's
-    own prompt does not; `aggregator_model`, `dedupe_references`, `proposers` and `context_policy`
-    are additions.
+    Departures: a prompt that outgrows a member's context is refused and counted, where the
+    reference cuts off the question; empty proposals are not shown; the prompt ends with how the
+    kind of task wants its answers, where the item's own prompt does not; `aggregator_model`,
+    `dedupe_references`, `proposers` and `context_policy` are additions.
 
     Attributes:
         round: layers of proposals before the aggregator; from the second on, members read all
@@ -126,7 +124,7 @@ class Moa(Method):
     aggregator_model: int | str | None = None
     dedupe_references: bool = False
     proposers: Literal["pool", "best"] = "pool"
-    context_policy: ContextPolicy = "shorten"
+    context_policy: ContextPolicy = "refuse"
 
     def __post_init__(self) -> None:
         within(self, "round", 1)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -19,6 +20,9 @@ from moco_jax.methods.quoting import (
     fit,
     latest,
     plain,
+    quote,
+    quote_about,
+    says_something,
 )
 from moco_jax.methods.votes import chance
 from moco_jax.system import Context, System
@@ -72,8 +76,8 @@ class Feedback(System):
         inquiries = []
         for item, review in zip(items, reviews, strict=True):
             write = functools.partial(prompts.summarise, item.prompt)
-            quotes = tuple(answer.text for answer in review.answers)
-            inquiries.append(Inquiry(self.writer, item, "summarise", write, quotes))
+            texts = [answer.text for answer in review.answers]
+            inquiries.append(quote(self.writer, item, "summarise", write, texts))
         finals = ask(context, inquiries, self.context_policy)
         for review, final in zip(reviews, finals, strict=True):
             review.said.append(final)
@@ -110,16 +114,22 @@ class Feedback(System):
     def _remarks(
         self, purpose: str, cases: Sequence[tuple[Item, int, Response]], context: Context
     ) -> list[list[Response]]:
-        """What drawn critics say about each (item, author, answer), in pool order, in one batch."""
-        inquiries = []
+        """What drawn critics say about each (item, author, answer), in pool order, in one batch.
+
+        An empty answer has no critics.
+        """
+        inquiries, counts = [], []
         for item, author, answer in cases:
+            counts.append(self.critics if says_something(answer.text) else 0)
+            if not counts[-1]:
+                continue
             others = [who for who in range(len(context.pool)) if who != author]
             luck = chance(context.seed, f"{MultiagentFeedback.name} {purpose} {author}", item.id)
             for critic in sorted(luck.choice(others, self.critics, replace=False).tolist()):
                 write = functools.partial(_critique, item.prompt)
                 inquiries.append(Inquiry(critic, item, purpose, write, (answer.text,)))
-        said = ask(context, inquiries, self.context_policy)
-        return [said[i : i + self.critics] for i in range(0, len(said), self.critics)]
+        said = iter(ask(context, inquiries, self.context_policy))
+        return [list(itertools.islice(said, count)) for count in counts]
 
     def _judge(
         self,
@@ -128,31 +138,37 @@ class Feedback(System):
         finals: Sequence[Response],
         context: Context,
     ) -> list[Response]:
-        """Critics speak about the final answers; the writer gives up those it then thinks wrong."""
+        """Critics speak about the final answers; the writer gives up those it then thinks wrong.
+
+        An empty answer is not judged, and stays.
+        """
         cases = [(item, self.writer, final) for item, final in zip(items, finals, strict=True)]
         remarks = self._remarks("final feedback", cases, context)
-        inquiries = [
-            _verdict(self.writer, *case) for case in zip(items, finals, remarks, strict=True)
-        ]
+        said = [place for place, final in enumerate(finals) if says_something(final.text)]
+        inquiries = [_verdict(self.writer, items[i], finals[i], remarks[i]) for i in said]
         fitted = fit(context, inquiries, self.context_policy)
         asks = [(self.writer, one.request) for one in fitted]
-        results = []
         weighed = label_probabilities(context, asks, ("yes", "no"))
-        rows = zip(reviews, finals, remarks, fitted, weighed, strict=True)
-        for review, final, about, one, ((right, wrong), usage) in rows:
+        verdicts: dict[int, tuple[float, Response]] = {}
+        for place, one, ((right, wrong), usage) in zip(said, fitted, weighed, strict=True):
             word = "no" if wrong > right else "yes"
             asked = Turn("user", one.request.purpose, one.request.messages[0].content)
-            turns = (asked, Turn(final.speaker, one.request.purpose, word))
-            verdict = one.credit(Response(text=word, usage=usage, transcript=turns))
+            turns = (asked, Turn(finals[place].speaker, one.request.purpose, word))
+            reply = one.credit(Response(text=word, usage=usage, transcript=turns))
+            verdicts[place] = wrong, reply
+        results = []
+        for place, (review, final) in enumerate(zip(reviews, finals, strict=True)):
+            wrong, *judgement = verdicts.get(place, (0.0,))
+            abstained = [reply.text for reply in judgement] == ["no"]
             notes = (
                 ("chosen", final.speaker),
                 ("rounds", self.rounds),
-                ("abstained", wrong > right),
-                ("wrong", wrong),
+                ("abstained", abstained),
+                ("wrong", wrong if judgement else None),
             )
-            if wrong > right:
+            if abstained:
                 final = final.replace(text=ABSTENTION, reasoning="", tokens=(), logprobs=())
-            results.append(conclude(final, [*review.said, *about, verdict], notes))
+            results.append(conclude(final, [*review.said, *remarks[place], *judgement], notes))
         return results
 
 
@@ -163,17 +179,13 @@ def _critique(question: str, texts: Sequence[str]) -> str:
 def _revision(
     author: int, item: Item, purpose: str, own: Response, about: Sequence[Response]
 ) -> Inquiry:
-    def write(texts: Sequence[str]) -> str:
-        return prompts.revise(item.prompt, texts[-1], texts[:-1])
-
-    return Inquiry(author, item, purpose, write, (*(remark.text for remark in about), own.text))
+    write = functools.partial(prompts.revise, item.prompt)
+    return quote_about(author, item, purpose, write, own.text, [remark.text for remark in about])
 
 
 def _verdict(judge: int, item: Item, final: Response, about: Sequence[Response]) -> Inquiry:
-    def write(texts: Sequence[str]) -> str:
-        return prompts.judge_remarks(item.prompt, texts[-1], texts[:-1])
-
-    return Inquiry(judge, item, "judge", write, (*(remark.text for remark in about), final.text))
+    write = functools.partial(prompts.judge_remarks, item.prompt)
+    return quote_about(judge, item, "judge", write, final.text, [remark.text for remark in about])
 
 
 @dataclasses.dataclass(frozen=True)

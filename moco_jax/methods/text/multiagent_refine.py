@@ -9,7 +9,17 @@ from moco_jax.decoding.types import Response
 from moco_jax.method import Method, NeedsError, Workbench
 from moco_jax.methods import prompts
 from moco_jax.methods.checks import one_of, within
-from moco_jax.methods.quoting import POLICIES, ContextPolicy, Inquiry, ask, conclude, latest, plain
+from moco_jax.methods.quoting import (
+    POLICIES,
+    ContextPolicy,
+    Inquiry,
+    ask,
+    conclude,
+    latest,
+    plain,
+    quote,
+    quote_about,
+)
 from moco_jax.methods.votes import VOTED, first_voter, leaders, tally, vote_of
 from moco_jax.system import Context, System
 from moco_jax.tasks import Item
@@ -34,11 +44,8 @@ class Table:
 
 def refinement(who: int, item: Item, purpose: str, own: str, others: Sequence[str]) -> Inquiry:
     """Asks a member for a better answer after reading others; its own is the last to be dropped."""
-
-    def write(texts: Sequence[str]) -> str:
-        return prompts.refine(item.prompt, texts[-1], texts[:-1])
-
-    return Inquiry(who, item, purpose, write, (*others, own))
+    write = functools.partial(prompts.refine, item.prompt)
+    return quote_about(who, item, purpose, write, own, others)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,8 +116,8 @@ class Debate(System):
         inquiries = []
         for item, table in open_items:
             write = functools.partial(prompts.summarise, item.prompt)
-            quotes = tuple(self._quote(answer) for answer in table.answers)
-            inquiries.append(Inquiry(writer, item, "summarise", write, quotes))
+            texts = [self._quote(answer) for answer in table.answers]
+            inquiries.append(quote(writer, item, "summarise", write, texts))
         written = iter(ask(context, inquiries, self.context_policy))
         finals = []
         for table in tables:

@@ -52,13 +52,13 @@ class Team:
     def inquiry(self, node: int, item: Item, said: Said) -> quoting.Inquiry:
         """What the member at a node is asked once all that it reads is said."""
         who = self.members[node]
-        quotes = tuple(said[source].text for source in self._heard(node, said))
-        if not quotes:
+        texts = [said[source].text for source in self._heard(node, said)]
+        if not texts:
             return quoting.plain(who, item)
         purpose, write = "consult", prompts.consult
         if node == self.end:
             purpose, write = "summarise", prompts.summarise
-        return quoting.Inquiry(who, item, purpose, functools.partial(write, item.prompt), quotes)
+        return quoting.quote(who, item, purpose, functools.partial(write, item.prompt), texts)
 
     def _heard(self, node: int, spoken: Iterable[int]) -> list[int]:
         """What a node reads; the first to speak first, the oldest where quotes have to go."""
