@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
@@ -116,7 +117,7 @@ class Workbench(Context):
     def mean_dev_score(self, responses: Sequence[Response]) -> float:
         """Mean score of one response per dev item."""
         scores = self.score_dev(responses)
-        return sum(score.value for score in scores) / len(scores)
+        return math.fsum(score.value for score in scores) / len(scores)
 
     def dev_responses(self) -> list[list[Response]]:
         """Every member's greedy answer to every dev item, [member][item]; cached by the store."""

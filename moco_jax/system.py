@@ -99,7 +99,12 @@ class Context:
 
 def question(item: Item, sample: int = 0, purpose: str = "answer") -> Request:
     """The request that puts an item's prompt to a member."""
-    return Request.user(item.prompt, item=item.id, sample=sample, purpose=purpose)
+    return about(item, item.prompt, sample=sample, purpose=purpose)
+
+
+def about(item: Item, text: str, **fields: Any) -> Request:
+    """A request with one user turn in the service of an item; `fields` are other attributes."""
+    return Request.user(text, item=item.id, key=item.key, **fields)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -147,7 +147,8 @@ class Call:
             )
             for prompt, (speakers, request) in zip(prompts, pairs, strict=True)
         ]
-        order = sorted(range(len(names)), key=lambda index: (self.requests[index].item, index))
+        served = [(request.key, request.item) for request in self.requests]
+        order = sorted(range(len(names)), key=lambda index: (served[index], index))
         again = occurrences(asked, names, order)
         rows = []
         for index, prompt in enumerate(prompts):

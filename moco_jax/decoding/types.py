@@ -25,6 +25,8 @@ class Request:
         messages: the conversation so far, ending with a user turn.
         prefix: what the assistant has already said; the response continues it.
         item: id of the item it serves, for transcripts; it never changes the answer.
+        key: of the item, by its content (`Item.key`): of requests that are equal otherwise it says
+            which comes first, wherever their items stand.
         purpose: why it is asked ("answer", "judge round 2"); part of the randomness and the ledger.
         sample: index among several samples of the same request.
     """
@@ -32,6 +34,7 @@ class Request:
     messages: tuple[Message, ...]
     prefix: str = ""
     item: str = ""
+    key: str = ""
     purpose: str = "answer"
     sample: int = 0
 

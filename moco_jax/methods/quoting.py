@@ -22,7 +22,7 @@ from typing import Any, Literal
 from moco_jax.decoding.types import Message, Request, Response, Sampling, total_usage
 from moco_jax.methods import prompts
 from moco_jax.pool import Member
-from moco_jax.system import Context
+from moco_jax.system import Context, about
 from moco_jax.tasks import Item
 
 ContextPolicy = Literal["refuse", "oldest_first", "shorten", "summarise"]
@@ -65,7 +65,7 @@ class Inquiry:
     def request(self, quotes: Sequence[str]) -> Request:
         """What is asked with these quotes."""
         text = self.write(quotes)
-        return Request.user(text, item=self.item.id, purpose=self.purpose, sample=self.sample)
+        return about(self.item, text, purpose=self.purpose, sample=self.sample)
 
 
 def plain(who: int | Member, item: Item, purpose: str = "answer", sample: int = 0) -> Inquiry:

@@ -15,7 +15,13 @@ TOLERANCE = 1e-9
 
 
 def chance(seed: int, method: str, item: str) -> np.random.Generator:
-    """The host's randomness for one item: the same whatever other items there are."""
+    """The host's randomness for one item: the same whatever other items there are, in any order.
+
+    Args:
+        seed: the run's.
+        method: what is drawn, such as a method's name.
+        item: `Item.key`, or the name of what is drawn for all items.
+    """
     return np.random.default_rng(int(digest(seed, method, item)[:16], 16))
 
 

@@ -1,7 +1,11 @@
 """The values every part of this room passes around: items, golds, splits, scores."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import functools
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Outcome = Literal["correct", "partial", "wrong", "unparsed", "scored"]
@@ -18,6 +22,7 @@ class Item:
         choices: option texts; their letters are positional (A, B, ...).
         kind: how the answer is read and scored, such as `"multiple_choice"`.
         group: items with the same group are scored together, see `score_items`.
+        occurrence: how many items before it are equal in all of the above but `id`, see `numbered`.
     """
 
     id: str
@@ -26,6 +31,31 @@ class Item:
     choices: tuple[str, ...] = ()
     kind: str = field(kw_only=True)
     group: str | None = None
+    occurrence: int = field(default=0, kw_only=True)
+
+    @property
+    def content(self) -> str:
+        """sha256 (hex) of all that is asked: the same wherever the row stands in its file."""
+        asked = [self.kind, self.prompt, self.question, self.choices, self.group]
+        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+    @functools.cached_property
+    def key(self) -> str:
+        """What draws made for this item follow: its content, and which of equal items it is.
+
+        Rows in another order, or with other rows among them, have the same keys; `id` has not.
+        """
+        return f"{self.content}/{self.occurrence:04d}"
+
+
+def numbered(items: Iterable[Item]) -> list[Item]:
+    """Items whose `occurrence` tells equal ones apart, counted in their order."""
+    met: Counter[str] = Counter()
+    found = []
+    for item in items:
+        found.append(replace(item, occurrence=met[item.content]))
+        met[item.content] += 1
+    return found
 
 
 @dataclass(frozen=True)

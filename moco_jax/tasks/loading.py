@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from moco_jax.tasks import hub
 from moco_jax.tasks.datasets import HOW_TO_GET, datasets
-from moco_jax.tasks.items import Gold, Item, Split
+from moco_jax.tasks.items import Gold, Item, Split, numbered
 from moco_jax.tasks.scorers import scorer_for
 from moco_jax.tasks.task import Task
 from moco_jax.tasks.templates import TEMPLATES, check_template, option_lines, render
@@ -200,7 +200,7 @@ def _read_split(
     if not pairs:
         raise ValueError(f"{path}: split {split!r} holds no row that can be scored")
     items, golds = zip(*pairs, strict=True)
-    return Split(items, golds), len(rows) - len(pairs)
+    return Split(tuple(numbered(items)), golds), len(rows) - len(pairs)
 
 
 def _read_row(row: object, item_id: str, kind: str, template: str) -> tuple[Item, Gold] | None:

@@ -137,7 +137,7 @@ class ScriptedFloor(Floor):
         lines: Sequence[Line],
         sampling: Sampling,
     ):
-        draws = [[line.request.item, line.request.sample] for line in lines]
+        draws = [[line.request.key or line.request.item, line.request.sample] for line in lines]
         super().__init__(members, lines, draws, sampling.stop)
         self._engine = engine
         self._usages = [Usage() for _ in lines]

@@ -8,6 +8,7 @@ from moco_jax.decoding.types import Sampling
 from moco_jax.method import Workbench
 from moco_jax.pool import Pool
 from moco_jax.tasks import Gold, Item, Judges, Score, Split, Task, score_items
+from moco_jax.tasks.items import numbered
 from moco_jax.tasks.scorers import scorer_for
 from moco_jax.tasks.templates import TEMPLATES, option_lines, render
 
@@ -40,7 +41,7 @@ def dummy_task(kind: str = "multiple_choice", size: int = 6) -> Task:
 def make_split(kind: str, name: str, rows: Sequence[dict[str, Any]]) -> Split:
     """Rows in the format of task files as items `name/0`, `name/1`, ... and golds."""
     pairs = [_read(kind, f"{name}/{index}", row) for index, row in enumerate(rows)]
-    return Split(tuple(item for item, _ in pairs), tuple(gold for _, gold in pairs))
+    return Split(tuple(numbered(item for item, _ in pairs)), tuple(gold for _, gold in pairs))
 
 
 def _read(kind: str, item_id: str, row: dict[str, Any]) -> tuple[Item, Gold]:

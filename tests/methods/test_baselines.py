@@ -44,7 +44,7 @@ def test_random_member_draws_by_seed_and_item():
     bench, engine = bench_with(lambda name, request: "A")
     make_method("random_member", {}).fit(bench).respond(TASK.test.items, bench)
     wanted = [
-        f"dummy:{chance(0, 'random_member', item.id).integers(3)}" for item in TASK.test.items
+        f"dummy:{chance(0, 'random_member', item.key).integers(3)}" for item in TASK.test.items
     ]
     assert [name for name, _ in engine.asked] == wanted
     draws = [chance(seed, "random_member", "test/0").integers(3) for seed in range(300)]

@@ -93,7 +93,7 @@ def disagree(votes):
 def test_agents_read_the_same_board_and_vote_on_conclusions():
     votes = {"dummy:0": "Conclusion #1", "dummy:1": "1? no, conclusion 2", "dummy:2": "2."}
     (response,), engine = run(disagree(votes), max_num_agents_to_act=5, min_num_agents_to_stop=2)
-    order = [int(who) for who in chance(0, "select 1", ITEM.id).permutation(3)]
+    order = [int(who) for who in chance(0, "select 1", ITEM.key).permutation(3)]
     names = [f"dummy:{who}" for who in order]
     board = f"{ITEM.prompt}\n\nBoard:\n(empty)\n\n"
     check = "Check the entries: say by number which are right."
@@ -206,7 +206,7 @@ def test_nobody_waits_much_longer_than_the_threshold():
     free = Board(ITEM, Rules((0, 1, 2, 3, 4), 1, 1, 1000, 60, 1), 0)
     drawn = [free.next_agents(iteration)[0] for iteration in range(1, 61)]
     assert drawn == [
-        chance(0, f"select {iteration}", ITEM.id).permutation(5)[0] for iteration in range(1, 61)
+        chance(0, f"select {iteration}", ITEM.key).permutation(5)[0] for iteration in range(1, 61)
     ]
     fair = Board(ITEM, Rules((0, 1, 2, 3, 4), 2, 1, 3, 60, 1), 0)
     last = dict.fromkeys(range(5), 0)

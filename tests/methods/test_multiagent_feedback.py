@@ -103,7 +103,7 @@ def critics_of(engine, purpose="feedback round 2"):
 
 def test_critics_are_others_drawn_without_repetition_and_evenly():
     pool = testing.dummy_pool(4)
-    items = [dataclasses.replace(ITEM, id=f"test/{number}") for number in range(300)]
+    items = [dataclasses.replace(ITEM, id=f"test/{n}", occurrence=n) for n in range(300)]
     _, engine = run(items=items, pool=pool, round=2, feedback_count=2)
     heard = collections.defaultdict(list)
     for item, author, critic in critics_of(engine):

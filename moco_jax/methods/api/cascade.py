@@ -10,7 +10,7 @@ from moco_jax.decoding.types import Request, Response, total_usage
 from moco_jax.method import Method, Needs, Workbench
 from moco_jax.methods import prompts
 from moco_jax.methods.checks import one_of, within
-from moco_jax.system import Context, System, question
+from moco_jax.system import Context, System, about, question
 from moco_jax.tasks import Item
 
 NEVER = 1.0
@@ -45,7 +45,7 @@ class Levels(System):
 
     def _request(self, level: int, item: Item, context: Context) -> Request:
         if self.mode == "just_ask" and level < len(context.pool) - 1:
-            return Request.user(prompts.just_ask(item.prompt), item=item.id)
+            return about(item, prompts.just_ask(item.prompt))
         return question(item)
 
     def _accepts(self, level: int, response: Response) -> bool:

@@ -10,7 +10,7 @@ from moco_jax.method import Method, Workbench
 from moco_jax.methods import prompts
 from moco_jax.methods.checks import one_of
 from moco_jax.methods.labels import as_reply, weigh
-from moco_jax.system import Context, System, question
+from moco_jax.system import Context, System, about, question
 from moco_jax.tasks import Item
 
 
@@ -66,9 +66,7 @@ class Router(System):
 
     def _requests(self, items: Sequence[Item]) -> list[Request]:
         return [
-            Request.user(
-                prompts.route(item.question, self.descriptions), item=item.id, purpose="route"
-            )
+            about(item, prompts.route(item.question, self.descriptions), purpose="route")
             for item in items
         ]
 

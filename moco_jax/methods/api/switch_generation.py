@@ -104,7 +104,7 @@ class Switching(System):
         numbers = {name: who for who, name in enumerate(floor.members[:count])}
         marked = [(numbers.get(speaker), text) for speaker, text in line.segments]
         text = prompts.next_speaker(line.request.messages[-1].content, marked, count)
-        return Request.user(text, item=line.request.item, purpose="select")
+        return Request.user(text, item=line.request.item, key=line.request.key, purpose="select")
 
     @staticmethod
     def _weigh(

@@ -13,12 +13,12 @@ from moco_jax.tasks import Item
 
 @dataclasses.dataclass(frozen=True)
 class RandomRouter(System):
-    """Draws the member for each item from the run's seed and the item's id."""
+    """Draws the member for each item from the run's seed and the item's content."""
 
     def respond(self, items: Sequence[Item], context: Context) -> list[Response]:
         """The drawn members' answers."""
         drawn = [
-            int(chance(context.seed, RandomMember.name, item.id).integers(len(context.pool)))
+            int(chance(context.seed, RandomMember.name, item.key).integers(len(context.pool)))
             for item in items
         ]
         asks = [(who, question(item)) for who, item in zip(drawn, items, strict=True)]

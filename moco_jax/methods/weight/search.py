@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -181,4 +182,4 @@ def dev_scores_of(
     said = bench.ask(asks, bench.sampling.with_greedy())
     rows = [said[start : start + len(items)] for start in range(0, len(said), len(items))]
     scores = [bench.scorer(range(len(items)), [r.text for r in row]) for row in rows]
-    return [sum(score.value for score in row) / len(row) for row in scores]
+    return [math.fsum(score.value for score in row) / len(row) for row in scores]
