@@ -219,16 +219,23 @@ class Call:
         return f"{self.names[0]}: {self.requests[0].purpose}"
 
     def usages(self, index: int, prompt: Prompt, record: Record) -> list[Usage]:
-        """What each speaker spent on one answer."""
+        """What each speaker spent on one answer.
+
+        A token that they wrote together is one token written: by the one that was heard, where
+        the policy says who, and by the first of them elsewhere.
+        """
         count = len(record["tokens"])
+        heard = record.get("speakers") or [0] * count
         return [
             Usage(
                 prompt_tokens=len(tokens),
-                new_tokens=count,
+                new_tokens=heard.count(place),
                 forwards=1 + count,
                 flops=generation_flops(speaker.config, len(tokens), count),
             )
-            for speaker, tokens in zip(self.speakers[index], prompt.tokens, strict=True)
+            for place, (speaker, tokens) in enumerate(
+                zip(self.speakers[index], prompt.tokens, strict=True)
+            )
         ]
 
     def response(self, index: int, prompt: Prompt, record: Record | None) -> Response:
@@ -237,13 +244,11 @@ class Call:
         asked = Turn("user", request.purpose, request.messages[-1].content)
         if record is None:
             return Response(text="", finish="prompt_too_long", speaker=name, transcript=(asked,))
-        usages = self.usages(index, prompt, record)
-        whole = sum(usages, Usage())
         return Response(
             text=record["text"],
             reasoning=record["reasoning"],
             finish=record["finish"],
-            usage=dataclasses.replace(whole, new_tokens=len(record["tokens"])),
+            usage=sum(self.usages(index, prompt, record), Usage()),
             tokens=tuple(record["tokens"]),
             logprobs=tuple(record["logprobs"]),
             speaker=name,

@@ -24,7 +24,7 @@ from moco_jax.decoding.keys import digest
 from moco_jax.decoding.placement import Placement
 from moco_jax.decoding.render import Prompt, Speaker, render
 from moco_jax.decoding.residency import Residency
-from moco_jax.decoding.scoring import score_key, score_rows, score_usages
+from moco_jax.decoding.scoring import Reading, score_key, score_rows, score_usages
 from moco_jax.decoding.stacks import LastStack
 from moco_jax.decoding.turns import TurnCall, play
 from moco_jax.decoding.types import Request, Response, Sampling
@@ -177,8 +177,8 @@ class Engine:
     ) -> list[tuple[float, ...]]:
         """Log-probability of every token of each continuation after its request's prompt.
 
-        A prompt that several continuations of one call share is read and charged once for each
-        member: the first of them pays for it.
+        A prompt that several continuations of one call share is read once, and charged once for
+        each member and item: the first of them pays for it (`score_usages`).
         """
         scores: list[tuple[float, ...]] = [()] * len(requests)
         for places in _by_identity(members).values():
@@ -190,8 +190,8 @@ class Engine:
                 )
                 for place in places
             ]
-            names = [members[place].name for place in places]
-            for place, values in zip(places, self._score(member, names, rows), strict=True):
+            named = [(members[place].name, requests[place]) for place in places]
+            for place, values in zip(places, self._score(member, named, rows), strict=True):
                 scores[place] = values
         return scores
 
@@ -310,7 +310,10 @@ class Engine:
                 self.meter(Charge(name, call.requests[index].purpose, usage, share, cached))
 
     def _score(
-        self, member: Speaker, names: Sequence[str], rows: Sequence[tuple[np.ndarray, np.ndarray]]
+        self,
+        member: Speaker,
+        named: Sequence[tuple[str, Request]],
+        rows: Sequence[tuple[np.ndarray, np.ndarray]],
     ) -> list[tuple[float, ...]]:
         here = place_of(member)
         keys = [self._key(score_key(here, prompt, text)) for prompt, text in rows]
@@ -329,9 +332,9 @@ class Engine:
             records[key] = {"logprobs": values.tolist(), "seconds": now - mark}
             mark = now
             self.store.put(key, records[key])
-        for place, usage in enumerate(score_usages(member.config, names, rows)):
-            seconds = records[keys[place]]["seconds"]
-            self.meter(Charge(names[place], "score", usage, seconds, place not in missing))
+        for place, usage in enumerate(score_usages(readings(member, named, rows))):
+            (name, request), seconds = named[place], records[keys[place]]["seconds"]
+            self.meter(Charge(name, request.purpose, usage, seconds, place not in missing))
         return [tuple(records[key]["logprobs"]) for key in keys]
 
     def _placed(self, groups: Sequence[Group], weights: Sequence[Weights]) -> tuple[Weights, ...]:
@@ -367,6 +370,18 @@ def _by_program(members: Sequence[Speaker]) -> dict[Any, list[int]]:
             key = id(member.variant.population), id(member.tokenizer), member.eos
         places.setdefault(key, []).append(index)
     return places
+
+
+def readings(
+    member: Speaker,
+    named: Sequence[tuple[str, Request]],
+    rows: Sequence[tuple[np.ndarray, np.ndarray]],
+) -> list[Reading]:
+    """What a member reads for scores; it is known under several names where it stands twice."""
+    return [
+        Reading(member.config, name, request.item, prompt, len(text))
+        for (name, request), (prompt, text) in zip(named, rows, strict=True)
+    ]
 
 
 def _encode(member: Speaker, text: str) -> np.ndarray:

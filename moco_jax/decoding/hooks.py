@@ -23,8 +23,9 @@ class Charge:
 
     Attributes:
         member: name of the member.
-        purpose: purpose of the request, or "score".
-        usage: its share of what the request cost (joined members get one charge each).
+        purpose: purpose of the request.
+        usage: its share of what the request cost: joined members get one charge each, and their
+            shares add up to the usage of the response.
         seconds: wall clock, the batch's time divided among its rows, and a row's among the members
             that wrote it by what they computed.
         cached: whether it came from the store, so that nothing was spent now.

@@ -1,6 +1,7 @@
 """Log-probabilities of given text; a prompt that several continuations share is read once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -123,12 +124,32 @@ def score_usage(config: ModelConfig, prompt: int, count: int, read: bool = False
     return Usage(prompt + count, 0, 1, flops)
 
 
-def score_usages(
-    config: ModelConfig, names: Sequence[str], rows: Sequence[Pair]
-) -> Iterator[Usage]:
-    """The cost of every row of a call; the first row of a member's prompt pays for reading it."""
-    met: set[tuple[str, bytes]] = set()
-    for name, (prompt, continuation) in zip(names, rows, strict=True):
-        asked = name, prompt.tobytes()
-        yield score_usage(config, len(prompt), len(continuation), read=asked in met)
+class Reading(NamedTuple):
+    """A continuation that a member scores, as far as it matters for what that costs.
+
+    Attributes:
+        config: the member's architecture.
+        name: of the member.
+        item: id of the item it serves.
+        prompt: i32[p].
+        length: tokens of the continuation.
+    """
+
+    config: ModelConfig
+    name: str
+    item: str
+    prompt: np.ndarray
+    length: int
+
+
+def score_usages(readings: Iterable[Reading]) -> Iterator[Usage]:
+    """The cost of everything that is scored in one call.
+
+    A prompt is read once for each member and item, however often it is asked about: the first
+    continuation pays. Items do not share, so that each costs what it would cost alone.
+    """
+    met: set[tuple[str, str, bytes]] = set()
+    for config, name, item, prompt, length in readings:
+        asked = name, item, np.asarray(prompt, np.int32).tobytes()
+        yield score_usage(config, len(prompt), length, read=asked in met)
         met.add(asked)

@@ -54,7 +54,6 @@ class TurnCall(Call):
         purpose = self.requests[index].purpose
         turns = tuple(Turn(who, role or purpose, text) for who, role, text in record["turns"])
         return response.replace(
-            usage=sum(self.usages(index, prompt, record), Usage()),
             transcript=response.transcript[:1] + turns,
             notes=tuple(sorted(record["notes"].items())),
         )

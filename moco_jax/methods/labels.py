@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from moco_jax.decoding.render import at_once
-from moco_jax.decoding.scoring import score_usage
+from moco_jax.decoding.scoring import Reading, score_usages
 from moco_jax.decoding.types import Request, Response, Turn, Usage
 from moco_jax.pool import Member
 from moco_jax.system import Context
@@ -71,18 +71,17 @@ def weigh(
             dataclasses.replace(context.sampling, thinking=False),
         )
     )
+    scores = [list(itertools.islice(found, len(labels))) if fit else [] for fit in fits]
+    costs = score_usages(
+        Reading(member.config, member.name, request.item, prompt.tokens[0], len(values))
+        for member, (request, _, prompt), each in zip(members, ready, scores, strict=True)
+        for values in each
+    )
     results = []
-    for member, (_, _, prompt), fit in zip(members, ready, fits, strict=True):
-        if not fit:
-            results.append(Weighed((0.0,) * len(labels), Usage(), fits=False))
-            continue
-        scores = list(itertools.islice(found, len(labels)))
-        costs = [
-            score_usage(member.config, len(prompt.tokens[0]), len(values), read=number > 0)
-            for number, values in enumerate(scores)
-        ]
-        means = tuple(float(sum(values) / len(values)) for values in scores)
-        results.append(Weighed(means, sum(costs, Usage())))
+    for each, fit in zip(scores, fits, strict=True):
+        means = tuple(float(sum(values) / len(values)) for values in each)
+        usage = sum(itertools.islice(costs, len(each)), Usage())
+        results.append(Weighed(means if fit else (0.0,) * len(labels), usage, fit))
     return results
 
 

@@ -105,6 +105,17 @@ def test_the_first_continuation_pays_for_the_prompt():
     assert all(charge.usage.forwards == 1 for charge in charges)
 
 
+def test_items_do_not_share_what_they_read():
+    charges = []
+    engine = Engine(meter=charges.append)
+    asks = [Request.user("one?", item=item, purpose="route") for item in "aabba"]
+    engine.score([POOL[0]] * 5, asks, ["A", "B", "A", "B", "A"])
+    size = len(POOL[0].template.render(asks[0].messages))
+    read = [charge.usage.prompt_tokens for charge in charges]
+    assert read == [size + 1, 1, size + 1, 1, 1]
+    assert {charge.purpose for charge in charges} == {"route"}
+
+
 @pytest.mark.parametrize(("prompt", "counts"), [(1, (1, 4)), (30, (2, 1, 1))])
 def test_flops_are_those_of_the_tokens_fed_and_the_logits_made(prompt, counts):
     flops = sum(

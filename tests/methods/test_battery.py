@@ -12,10 +12,13 @@ import pytest
 
 from moco_jax import testing
 from moco_jax.decoding.engine import Engine
+from moco_jax.decoding.hooks import Charge, unmetered
+from moco_jax.decoding.types import total_usage
 from moco_jax.method import NeedsError
 from moco_jax.methods import METHODS, HyperparameterError, make_method
 from moco_jax.methods.weight.merged import Merged
 from moco_jax.pool import Pool
+from moco_jax.runs.ledger import RESPOND, Ledger
 from moco_jax.system import Context, restore_system
 
 DESCRIPTIONS = {"model_descriptions": ["reds", "greens", "blues"]}
@@ -129,6 +132,7 @@ POOL = testing.dummy_pool(3)
 FOLDER = tempfile.TemporaryDirectory()
 """Holds the adapters as long as the tests run: what is merged of them is saved without its base."""
 _fitted: dict[str, tuple] = {}
+_charges: dict[str, list[Charge]] = {}
 
 
 class Recorder(Engine):
@@ -166,9 +170,9 @@ def pool_for(name):
     return pool if needs.at_most is None else Pool(pool.members[: needs.at_most])
 
 
-def context_for(pool, seed=0):
+def context_for(pool, seed=0, meter=unmetered):
     # A fixed width, so that rows are computed alike in every call
-    return Context(pool, Engine(seed=seed, width=8), testing.SHORT, seed)
+    return Context(pool, Engine(seed=seed, width=8, meter=meter), testing.SHORT, seed)
 
 
 def fit(name, settings, pool):
@@ -182,7 +186,9 @@ def fitted(name, settings):
     if key not in _fitted:
         pool = pool_for(name)
         system, engine = fit(name, settings, pool)
-        _fitted[key] = system, engine, system.respond(TASK.test.items, context_for(pool))
+        charges = _charges[key] = []
+        context = context_for(pool, meter=charges.append)
+        _fitted[key] = system, engine, system.respond(TASK.test.items, context)
     return _fitted[key]
 
 
@@ -200,6 +206,30 @@ def test_answers_every_item_and_counts_what_it_cost(name, settings):
         assert response.usage.forwards > 0
         assert response.usage.flops > 0
         assert type(response).from_json(response.to_json()) == response
+
+
+@pytest.mark.parametrize(("name", "settings"), ALL)
+def test_what_responses_cost_adds_up_to_what_was_charged(name, settings):
+    responses = fitted(name, settings)[2]
+    ledger = Ledger()
+    with ledger.phase(RESPOND):
+        for charge in _charges[f"{name} {settings}"]:
+            ledger(charge)
+    booked, rows = ledger.total(RESPOND).attributed, total_usage(responses)
+    assert rows.new_tokens == booked.new_tokens
+    assert rows.prompt_tokens == booked.prompt_tokens
+    assert rows.forwards == booked.forwards
+    assert rows.flops == pytest.approx(booked.flops)
+    # One stream is written once, however many members write it
+    if name.startswith("logit"):
+        assert booked.new_tokens == sum(len(response.tokens) for response in responses)
+
+
+@pytest.mark.parametrize(("name", "settings"), [case for case in EACH if "weight" not in case.id])
+def test_an_item_costs_what_it_costs_alone(name, settings):
+    system, _, responses = fitted(name, settings)
+    (alone,) = system.respond(TASK.test.items[3:4], context_for(pool_for(name)))
+    assert alone.usage == responses[3].usage
 
 
 @pytest.mark.parametrize(("name", "settings"), ALL)

@@ -1,5 +1,6 @@
 """Ranking in pairs and fusing: hand-written transcripts, and what judges do to the ranking."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -11,6 +12,7 @@ from moco_jax.decoding.types import Usage, total_usage
 from moco_jax.method import NeedsError
 from moco_jax.methods import make_method, prompts
 from moco_jax.methods.text.llm_blender import pair_scores
+from moco_jax.pool import Pool
 
 POOL = testing.dummy_pool(3)
 TASK = testing.dummy_task("multiple_choice", 2)
@@ -105,13 +107,19 @@ def test_equal_answers_are_not_compared():
     assert response.usage == Usage(read, written, 4 + written)
 
 
-def test_what_responses_cost_is_what_was_charged():
+TWINS = Pool([member for member in POOL for _ in range(2)])
+"""Twins say the same, so that some judgements are one prompt."""
+
+
+@pytest.mark.parametrize("pool", [POOL, TWINS])
+def test_what_responses_cost_is_what_was_charged(pool):
     charges = []
-    bench = testing.workbench(POOL, TASK.dev, engine=Engine(meter=charges.append))
+    bench = testing.workbench(pool, TASK.dev, engine=Engine(meter=charges.append))
+    bench = dataclasses.replace(bench, sampling=bench.sampling.with_greedy())
     system = make_method("text_llm_blender", {"top_k": 2}).fit(bench)
     charges.clear()
     responses = system.respond(TASK.test.items, bench)
-    assert {charge.purpose for charge in charges} == {"answer", "score", "fuse"}
+    assert {charge.purpose for charge in charges} == {"answer", "judge", "fuse"}
     found = total_usage(responses)
     charged = sum((charge.usage for charge in charges), Usage())
     assert found.prompt_tokens == charged.prompt_tokens

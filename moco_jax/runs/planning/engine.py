@@ -10,12 +10,12 @@ import numpy as np
 
 from moco_jax.decoding.buckets import PREFILL_BLOCK, power_bucket, prefill_rows
 from moco_jax.decoding.call import MOST_ROWS, Call, Record, Row, place_of
-from moco_jax.decoding.engine import CallT, Engine, Work
+from moco_jax.decoding.engine import CallT, Engine, Work, readings
 from moco_jax.decoding.hooks import Charge
 from moco_jax.decoding.render import Prompt, Speaker
 from moco_jax.decoding.schedule import Job, slots_of
 from moco_jax.decoding.scoring import score_key, score_usages
-from moco_jax.decoding.types import Response
+from moco_jax.decoding.types import Request, Response
 from moco_jax.methods.prompts import FINISH, UNCONFIDENT
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.cost import flops_per_token, generation_flops
@@ -198,18 +198,21 @@ class PlanningEngine(Engine):
         return weights + cache_bytes(config, load.rows, load.slots, self._dtype, self._hardware)
 
     def _score(
-        self, member: Speaker, names: Sequence[str], rows: Sequence[tuple[np.ndarray, np.ndarray]]
+        self,
+        member: Speaker,
+        named: Sequence[tuple[str, Request]],
+        rows: Sequence[tuple[np.ndarray, np.ndarray]],
     ) -> list[tuple[float, ...]]:
         """Makes up log-probabilities, as different as their keys."""
         found = []
-        usages = score_usages(member.config, names, rows)
-        for name, (prompt, text), usage in zip(names, rows, usages, strict=True):
+        usages = score_usages(readings(member, named, rows))
+        for (name, request), (prompt, text), usage in zip(named, rows, usages, strict=True):
             key = self._key(score_key(place_of(member), prompt, text))
             known = self.store.get(key)
             seconds = self._rates.seconds(usage.flops, 0, PREFILL_BLOCK)
             value = -1.0 - int(key[:8], 16) / 2**32
             self.store.put(key, {"logprobs": [value] * len(text), "seconds": seconds})
-            self.meter(Charge(name, "score", usage, seconds, known is not None))
+            self.meter(Charge(name, request.purpose, usage, seconds, known is not None))
             found.append((value,) * len(text))
         return found
 
