@@ -19,7 +19,7 @@ from moco_jax.models import lora
 from moco_jax.models import tokenizer as words
 from moco_jax.models.checkpoint import Checkpoint, load_checkpoint, open_checkpoint, save_checkpoint
 from moco_jax.models.config import ModelConfig
-from moco_jax.models.identity import adapted_identity, fingerprint
+from moco_jax.models.identity import adapted_identity, fingerprint, with_ends
 from moco_jax.models.memory import INT8
 from moco_jax.models.quantize import (
     is_quantized,
@@ -128,12 +128,18 @@ class Member:
     Attributes:
         info: what it is.
         weights: on device, one leaf per checkpoint tensor; or its place in a population.
-        identity: hash of tensors, config and tokenizer (or of the recipe that made it).
+        identity: hash of tensors, config, tokenizer and end tokens (or of the recipe that made it).
+        draws: what its random draws follow from: the hash without the end tokens; a member made of
+            others draws as the one that it was derived from. The identity by default.
     """
 
     info: MemberInfo
     weights: PyTree | Variant = dataclasses.field(repr=False)
     identity: str
+    draws: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "draws", self.draws or self.identity)
 
     @property
     def variant(self) -> Variant | None:
@@ -199,6 +205,8 @@ class Member:
     def derive(self, name: str, params: PyTree | Variant, recipe: str) -> "Member":
         """A member with this one's architecture and tokenizer, and weights made by a recipe.
 
+        It draws as this one does.
+
         Args:
             name: how to call it.
             params: its weights, or its place in a population.
@@ -211,7 +219,7 @@ class Member:
             refuse_quantized(params, f"{name}, made from weights,")
         identity = hashlib.sha256(f"{self.identity} {recipe}".encode()).hexdigest()
         info = dataclasses.replace(self.info, name=name, adapter=None)
-        return Member(info, params, identity)
+        return Member(info, params, identity, self.draws)
 
     def save(self, directory: pathlib.Path) -> None:
         """Writes a directory that `transformers` and `inspect` load.
@@ -228,12 +236,12 @@ class Member:
         )
 
 
-def _load(info: MemberInfo, dtype: Any, placement: Placement) -> tuple[PyTree, str]:
-    """A member's weights where they are to stand, and its identity."""
+def _load(info: MemberInfo, dtype: Any, placement: Placement) -> tuple[PyTree, str, str]:
+    """A member's weights where they are to stand, its identity, and what its draws follow from."""
     with placement.loading():
         params = _read(info, dtype)
-    identity = fingerprint(params, info.config, words.tokenizer_fingerprint(info.tokenizer))
-    return placement.params(info.config, params), identity
+    content = fingerprint(params, info.config, words.tokenizer_fingerprint(info.tokenizer))
+    return placement.params(info.config, params), with_ends(content, info.eos), content
 
 
 def _read(info: MemberInfo, dtype: Any) -> PyTree:
@@ -298,8 +306,9 @@ def _load_bank(base: Member, infos: Sequence[MemberInfo]) -> list[Member]:
         rules = words.tokenizer_fingerprint(info.tokenizer)
         # One tokenizer object, so that they share batches
         info = dataclasses.replace(info, tokenizer=known.setdefault(rules, info.tokenizer))
-        identity = adapted_identity(base.identity, adapter, rules)
-        found.append(Member(info, Variant(population, number), identity))
+        content = adapted_identity(base.draws, adapter, rules)
+        identity = with_ends(content, info.eos)
+        found.append(Member(info, Variant(population, number), identity, content))
     return found
 
 

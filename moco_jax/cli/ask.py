@@ -63,7 +63,7 @@ def _show(response: "Response", transcript: bool) -> None:
     print(printable(response.text), flush=True)
     if response.finish == "length":
         print("moco: the answer was cut at the length limit of the run", file=sys.stderr)
-    if response.finish == "prompt_too_long":
+    if response.finish == "over_length":
         print("moco: the question is too long for the context of a member", file=sys.stderr)
 
 

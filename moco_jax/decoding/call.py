@@ -15,6 +15,7 @@ from moco_jax.decoding.keys import ENGINE_VERSION, digest, occurrences, row_key
 from moco_jax.decoding.population import Population
 from moco_jax.decoding.render import Prompt, Speaker, effective_sampling, render
 from moco_jax.decoding.sampling import Filters, Knobs
+from moco_jax.decoding.source import source_digest
 from moco_jax.decoding.stacks import alike
 from moco_jax.decoding.types import Request, Response, Sampling, Turn, Usage
 from moco_jax.models.cost import generation_flops
@@ -92,13 +93,18 @@ class Call:
     @property
     def settings(self) -> Sampling:
         """How tokens are really drawn; all greedy settings are one."""
-        settings = effective_sampling(self.sampling, self.speakers[0][0])
+        settings = effective_sampling(self.sampling, self.speakers[0][0].generation_config)
         return settings.with_greedy() if settings.greedy else settings
 
     @property
     def random(self) -> bool:
         """Whether answers depend on draws, and so on the seed."""
         return not self.settings.greedy
+
+    @functools.cached_property
+    def source(self) -> str:
+        """Hash of the code that decides, besides the engine's own."""
+        return source_digest(self.combine)
 
     @property
     def longest_share(self) -> int:
@@ -137,19 +143,22 @@ class Call:
         """Renders every request and gives each its own randomness."""
         pairs = list(zip(self.speakers, self.requests, strict=True))
         prompts = [render(speakers, request, self.settings) for speakers, request in pairs]
+        asks = [
+            [self.combine.name, prompt.tokens, request.purpose, request.sample]
+            for prompt, request in zip(prompts, self.requests, strict=True)
+        ]
+        # Draws follow from constants and contents alone; the counts tell all members apart
         names = [
-            digest(
-                [speaker.identity for speaker in speakers],
-                self.combine.name,
-                prompt.tokens,
-                request.purpose,
-                request.sample,
-            )
-            for prompt, (speakers, request) in zip(prompts, pairs, strict=True)
+            digest([speaker.draws for speaker in speakers], *ask)
+            for speakers, ask in zip(self.speakers, asks, strict=True)
+        ]
+        counted = [
+            digest([speaker.identity for speaker in speakers], self.source, *ask)
+            for speakers, ask in zip(self.speakers, asks, strict=True)
         ]
         served = [(request.key, request.item) for request in self.requests]
-        order = sorted(range(len(names)), key=lambda index: (served[index], index))
-        again = occurrences(asked, names, order)
+        order = sorted(range(len(asks)), key=lambda index: (served[index], index))
+        again = occurrences(asked, counted, order)
         rows = []
         for index, prompt in enumerate(prompts):
             draw = (seed, names[index], again[index]) if self.random else ()
@@ -167,9 +176,9 @@ class Call:
         """The store's keys of all rows: digests of everything that determines a text."""
         settings = dataclasses.replace(self.settings, use_generation_config=False)
         recipe = [
-            self.combine.name,
-            self.combine.version,
+            self.source,
             dataclasses.asdict(settings),
+            [speaker.eos for speaker in self.speakers[0]],
             [[group.sets, group.layout] for group in self.groups],
             self.slots(width),
             ENGINE_VERSION,
@@ -193,7 +202,9 @@ class Call:
             tokenizers = [speaker.tokenizer for speaker in speakers]
             names = [speaker.name for speaker in speakers]
             vocab_size = min(vocab_size, shared_vocabulary(tokenizers, names))
-        program = loop.Program(self.groups, self.combine, Filters.of(settings), vocab_size)
+        program = loop.Program(
+            self.groups, self.combine, Filters.of(settings), vocab_size, self.source
+        )
         slots = self.slots(width)
         return schedule.Machine(
             program, self._weights(), Knobs.of(settings), self.eos(), slots, chunk
@@ -243,7 +254,7 @@ class Call:
         request, name = self.requests[index], self.names[index]
         asked = Turn("user", request.purpose, request.messages[-1].content)
         if record is None:
-            return Response(text="", finish="prompt_too_long", speaker=name, transcript=(asked,))
+            return Response(text="", finish="over_length", speaker=name, transcript=(asked,))
         return Response(
             text=record["text"],
             reasoning=record["reasoning"],

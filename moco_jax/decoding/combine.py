@@ -64,14 +64,14 @@ class Combine:
         step: `(theta, carry, keys[B], logits f32[M, B, V], aux) -> (carry, Choice)`; the leaves of
             theta and carry lead with the row axis.
         init: `theta -> carry`.
-        name: stands in transcripts and cache keys, with `version`: raise it when `step` changes.
+        name: what random draws follow from, besides the members and the prompt: a constant, which
+            outlives changes of the code. The code itself stands in cache keys, see `source`.
         tells: whether `step` says who is heard, so that responses keep it.
     """
 
     step: Callable[[PyTree, PyTree, jax.Array, jax.Array, Aux], tuple[PyTree, Choice]]
     init: Callable[[PyTree], PyTree] = no_carry
     name: str = ""
-    version: int = 1
     tells: bool = False
 
 

@@ -22,7 +22,7 @@ from moco_jax.decoding.groups import Group, Weights
 from moco_jax.decoding.hooks import Charge, Meter, NoStore, Store, unmetered
 from moco_jax.decoding.keys import digest
 from moco_jax.decoding.placement import Placement
-from moco_jax.decoding.render import Prompt, Speaker, render
+from moco_jax.decoding.render import Prompt, Speaker, effective_sampling, render
 from moco_jax.decoding.residency import Residency
 from moco_jax.decoding.scoring import Reading, score_key, score_rows, score_usages
 from moco_jax.decoding.stacks import LastStack
@@ -90,7 +90,7 @@ class Engine:
         requests to the members of one population.
         """
         responses: dict[int, Response] = {}
-        for places in _by_program(members).values():
+        for places in _by_program(members, sampling).values():
             call = Call(
                 speakers=[(members[place],) for place in places],
                 names=[members[place].name for place in places],
@@ -160,9 +160,7 @@ class Engine:
             names=["+".join(member.name for member in members)] * len(requests),
             requests=list(requests),
             sampling=sampling,
-            combine=dataclasses.replace(
-                FIRST, name=f"turns: {protocol.name}", version=protocol.version
-            ),
+            combine=dataclasses.replace(FIRST, name=f"turns: {protocol.name}"),
             thetas=[None] * len(requests) if thetas is None else list(thetas),
             protocol=protocol,
         )
@@ -358,17 +356,19 @@ def _by_identity(members: Sequence[Speaker]) -> dict[str, list[int]]:
     return places
 
 
-def _by_program(members: Sequence[Speaker]) -> dict[Any, list[int]]:
+def _by_program(members: Sequence[Speaker], sampling: Sampling) -> dict[Any, list[int]]:
     """Places of members that one program answers for, in order of first appearance.
 
-    Variants of a population go together where one tokenizer and one set of ends serves them.
+    Variants of a population go together where one tokenizer and one set of ends serves them, and
+    members whose own settings count where these agree.
     """
     places: dict[Any, list[int]] = {}
     for index, member in enumerate(members):
-        key: Any = member.identity
+        who: Any = member.identity
         if member.variant is not None:
-            key = id(member.variant.population), id(member.tokenizer), member.eos
-        places.setdefault(key, []).append(index)
+            who = id(member.variant.population), id(member.tokenizer), member.eos
+        settings = effective_sampling(sampling, member.generation_config)
+        places.setdefault((who, settings), []).append(index)
     return places
 
 

@@ -257,12 +257,11 @@ class Protocol:
     Attributes:
         play: takes turns on a floor until its rows are closed; those left open then are finished
             as cut by length. It must be deterministic but for `Floor.random`.
-        name: stands in cache keys, with `version`: raise it when `play` changes.
+        name: what random draws follow from, besides the members and the prompt: a constant, which
+            outlives changes of the code. The code itself stands in cache keys, see `source`.
         settings: everything else that `play` depends on, as JSON values; part of the keys.
-        version: of `play`.
     """
 
     play: Callable[[Floor], None]
     name: str
     settings: tuple[Any, ...] = ()
-    version: int = 1

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-ENGINE_VERSION = 7
+ENGINE_VERSION = 8
 """Raise it when the same request may come out as other bytes."""
 
 

@@ -48,12 +48,14 @@ class Program:
         combine: the policy.
         filters: the sampling steps it contains.
         vocab_size: logits are cut to the vocabulary that the groups share.
+        source: hash of the policy's code, since what its step calls may be defined again.
     """
 
     groups: tuple[Group, ...]
     combine: Combine
     filters: Filters
     vocab_size: int
+    source: str = ""
 
     @property
     def members(self) -> tuple[range, ...]:

@@ -1,7 +1,7 @@
 """From a request to the token ids each member reads."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,7 +23,11 @@ class Speaker(Protocol):
 
     @property
     def identity(self) -> str:
-        """Hash of tensors, config and tokenizer."""
+        """Hash of tensors, config, tokenizer and end tokens."""
+
+    @property
+    def draws(self) -> str:
+        """What its random draws follow from: content, never the names of anything."""
 
     @property
     def config(self) -> ModelConfig:
@@ -114,7 +118,7 @@ def _render(
     asked = request.messages, request.prefix, sampling.thinking
     tokens = template.render(*asked)
     limit = speaker.config.max_positions - 1
-    if len(tokens) > limit and sampling.overflow == "cut_middle":
+    if len(tokens) > limit and sampling.overflow == "truncate":
         room = max(speaker.config.max_positions - sampling.max_new_tokens, limit // 2)
         tokens, cut = template.truncate(request.messages, room, request.prefix, sampling.thinking)
     if not tokens:
@@ -130,14 +134,17 @@ def _render(
 _OWN_SETTINGS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
 
-def effective_sampling(sampling: Sampling, speaker: Speaker) -> Sampling:
+def effective_sampling(sampling: Sampling, own: Mapping[str, Any]) -> Sampling:
     """`sampling`, overridden by the member's `generation_config.json` where that was asked for.
 
     A checkpoint that says `do_sample: false` decodes greedily; greedy sampling stays greedy.
+
+    Args:
+        sampling: what was asked for.
+        own: the member's generation config.
     """
     if not sampling.use_generation_config or sampling.greedy:
         return sampling
-    own = speaker.generation_config
     changes = {name: own[name] for name in _OWN_SETTINGS if own.get(name) is not None}
     if not own.get("do_sample", True):
         changes["temperature"] = 0.0

@@ -25,6 +25,7 @@ from moco_jax.decoding.keys import row_key
 from moco_jax.decoding.prefill import read_blocks
 from moco_jax.decoding.render import Speaker
 from moco_jax.decoding.sampling import Filters, Knobs
+from moco_jax.decoding.source import source_digest
 from moco_jax.decoding.types import Sampling
 from moco_jax.models.decoder import KVCache
 
@@ -141,7 +142,11 @@ class Session:
         acting = np.flatnonzero(counts)
         self._read_up(acting, counts)
         program = loop.Program(
-            (self._group,), combine, Filters.of(sampling), self._speaker.config.vocab_size
+            (self._group,),
+            combine,
+            Filters.of(sampling),
+            self._speaker.config.vocab_size,
+            source_digest(combine),
         )
         streams = [RESTED] * len(self.texts)
         for size in sorted(set(self._sizes[acting].tolist())):
@@ -231,7 +236,7 @@ class Session:
             text = self.texts[row]
             rows.last[0, row], rows.position[0, row] = text[-1], len(text) - 1
             rows.budget[row], rows.finish[row] = counts[row], loop.RUNNING
-            rows.key[row] = row_key(self._seeds[row], self._speaker.identity, text)
+            rows.key[row] = row_key(self._seeds[row], self._speaker.draws, text)
             if rows.seen is not None:
                 rows.seen[row, text] = True
         return rows

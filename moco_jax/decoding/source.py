@@ -34,6 +34,21 @@ FOLLOWED = ("decoding.combine",)
 
 _LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib"))
 _INSTALLED = ("site-packages", "dist-packages")
+_CHANGES = frozenset(
+    {
+        "append",
+        "add",
+        "update",
+        "setdefault",
+        "extend",
+        "insert",
+        "pop",
+        "popitem",
+        "clear",
+        "remove",
+    }
+)
+_STORES = frozenset({"STORE_SUBSCR", "DELETE_SUBSCR"})
 _ORDER = [f"__{name}__" for name in ("eq", "lt", "le", "gt", "ge", "hash")]
 _OF_DATACLASSES = {"__init__", "__repr__", "__replace__", "__setattr__", "__delattr__", *_ORDER}
 
@@ -44,7 +59,8 @@ def source_digest(*values: Any) -> str:
     Functions are followed through the globals, modules, closures, defaults and decorators that
     they use, classes through their bases and attributes, bound methods and dataclass instances
     through the values they hold; as far as the code belongs to this package or to a user's own
-    files. Installed libraries count by name, and so does the engine, which has a version.
+    files. Installed libraries count by name, and so does the engine, which has a version. Lists,
+    dicts and sets count by what they hold, unless the code itself writes into them.
 
     Args:
         *values: functions, classes, instances of dataclasses, or plain values.
@@ -58,16 +74,24 @@ class _Reader:
     def __init__(self) -> None:
         self._met: list[Any] = []
         self._number: dict[int, int] = {}
+        self._written: set[int] = set()
         self._home = HOUSE
 
     def digest(self, values: tuple[Any, ...]) -> str:
         total, done = hashlib.sha256(), 0
+        tables: list[Any] = []
         for value in values:
             self._home = (getattr(_unwrapped(value), "__module__", None) or HOUSE).split(".")[0]
             _update(total, self._parts(value))
-            while done < len(self._met):
-                _update(total, self._object(self._met[done]))
-                done += 1
+            while done < len(self._met) or tables:
+                # What code writes into is its memory and no setting, so all code is read first
+                one = self._met[done] if done < len(self._met) else tables.pop(0)
+                late = isinstance(one, list | dict | set) and done < len(self._met)
+                done += done < len(self._met)
+                if late:
+                    tables.append(one)
+                elif id(one) not in self._written:
+                    _update(total, self._object(one))
         return total.hexdigest()
 
     def _parts(self, value: Any) -> Iterator[str]:
@@ -80,11 +104,13 @@ class _Reader:
             yield f"array {array.dtype} {array.shape} {found}"
         elif isinstance(value, types.ModuleType):
             yield f"module {value.__name__}"
-        elif isinstance(value, tuple | frozenset | set):
-            # Sets of texts have another order in every process
-            yield f"{'row' if isinstance(value, tuple) else 'set'} {len(value)}"
-            for part in value if isinstance(value, tuple) else sorted(value, key=repr):
+        elif isinstance(value, tuple):
+            yield f"row {len(value)}"
+            for part in value:
                 yield from self._parts(part)
+        elif isinstance(value, frozenset):
+            # Sets of texts have another order in every process
+            yield from self._parts(tuple(sorted(value, key=repr)))
         else:
             if id(value) not in self._number:
                 self._number[id(value)] = len(self._met)
@@ -96,6 +122,8 @@ class _Reader:
             yield from self._parts(tuple(value))
         elif isinstance(value, dict):
             yield from self._parts(tuple(value.items()))
+        elif isinstance(value, set):
+            yield from self._parts(frozenset(value))
         elif isinstance(value, types.FunctionType):
             yield from self._function(value)
         elif isinstance(value, types.MethodType):
@@ -143,6 +171,8 @@ class _Reader:
             except ValueError:
                 yield "empty cell"
         yield from map(_instructions, _nested(function.__code__))
+        space = function.__globals__
+        self._written |= {id(space.get(name)) for name in _writes_into(function.__code__)}
         for name, value in _used(function.__code__, function.__globals__, self._own):
             yield name
             yield from self._parts(value)
@@ -172,12 +202,18 @@ class _Reader:
         if first == HOUSE:
             under = [room for room in APART if f"{inside}.".startswith(f"{room}.")]
             return not under or inside in FOLLOWED
-        if first == self._home and first not in sys.stdlib_module_names:
-            return True
+        if first in sys.stdlib_module_names:
+            return False
         file = getattr(sys.modules.get(module or ""), "__file__", None)
-        if file is None:  # typed at a prompt, or run from a text
-            return first not in sys.stdlib_module_names
-        return not file.startswith(_LIBRARIES) and not any(part in file for part in _INSTALLED)
+        # Without a file it was typed at a prompt, or run from a text
+        if file is None or first in (self._home, "__main__"):
+            return True
+        return not _is_library(file)
+
+
+def _is_library(file: str) -> bool:
+    """Whether a file belongs to Python or was installed."""
+    return file.startswith(_LIBRARIES) or any(part in file for part in _INSTALLED)
 
 
 def _update(total: Any, parts: Iterator[str]) -> None:
@@ -219,6 +255,22 @@ def _instructions(code: types.CodeType) -> str:
     return "\n".join(found)
 
 
+@functools.lru_cache(maxsize=4096)
+def _writes_into(code: types.CodeType) -> frozenset[str]:
+    """Names of globals that code changes in place: memories and logs."""
+    found = set()
+    for one in _nested(code):
+        steps = list(dis.get_instructions(one))
+        for place, step in enumerate(steps):
+            after = steps[place + 1 : place + 3]
+            asked = bool(after) and after[0].argval in _CHANGES
+            if step.opname == "LOAD_GLOBAL" and (
+                asked or (after[-1:] and after[-1].opname in _STORES)
+            ):
+                found.add(step.argval)
+    return frozenset(found)
+
+
 def _nested(code: types.CodeType) -> list[types.CodeType]:
     """A code object and all those within it."""
     found = [code]
@@ -248,20 +300,28 @@ def _used(
                 yield f"{module.__name__}.{name}", value
 
 
-def _imported(code: types.CodeType, package: str, own: Callable[[str], bool]) -> Iterator[str]:
-    """What the modules do that code imports when it runs; they are read and not run for it."""
+@functools.lru_cache(maxsize=4096)
+def _imports(code: types.CodeType) -> tuple[tuple[int, str, tuple[str, ...]], ...]:
+    """(level, module, names) of every import that code does when it runs."""
+    found = []
     for one in _nested(code):
         steps = list(dis.get_instructions(one))
         for place, step in enumerate(steps):
-            if step.opname != "IMPORT_NAME":
-                continue
-            level, wanted = (before.argval for before in steps[place - 2 : place])
-            name = "." * level + step.argval
-            name = importlib.util.resolve_name(name, package) if level else name
-            if not own(name):
-                continue
-            inside = [file for part in wanted or () if (file := _file_of(f"{name}.{part}"))]
-            for file in inside or filter(None, [_file_of(name)]):
+            if step.opname == "IMPORT_NAME":
+                level, names = (before.argval for before in steps[place - 2 : place])
+                found.append((level, step.argval, tuple(names or ())))
+    return tuple(found)
+
+
+def _imported(code: types.CodeType, package: str, own: Callable[[str], bool]) -> Iterator[str]:
+    """What the modules do that code imports when it runs; they are read and not run for it."""
+    for level, name, names in _imports(code):
+        name = importlib.util.resolve_name("." * level + name, package) if level else name
+        if not own(name):
+            continue
+        inside = [file for part in names if (file := _file_of(f"{name}.{part}"))]
+        for file in inside or filter(None, [_file_of(name)]):
+            if name.split(".")[0] == HOUSE or not _is_library(file):
                 whole = compile(pathlib.Path(file).read_bytes(), file, "exec")
                 yield from map(_instructions, _nested(whole))
 

@@ -5,6 +5,7 @@ The rows of a call are played in blocks of a fixed width; see `floor` for what a
 """
 
 import dataclasses
+import functools
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from moco_jax.decoding.floor import Line, Protocol
 from moco_jax.decoding.keys import digest
 from moco_jax.decoding.render import Prompt
 from moco_jax.decoding.session_floor import SessionFloor, WeightsOf
+from moco_jax.decoding.source import source_digest
 from moco_jax.decoding.types import Response, Turn, Usage
 from moco_jax.models.tokenizer import split_reasoning
 
@@ -32,6 +34,11 @@ class TurnCall(Call):
     def random(self) -> bool:
         """A protocol may draw even where no member does."""
         return True
+
+    @functools.cached_property
+    def source(self) -> str:
+        """Hash of the protocol's code."""
+        return source_digest(self.protocol.play)
 
     def keys(self, plan: list[Row], width: int) -> list[str]:
         """As of a call, with the protocol's settings."""

@@ -5,8 +5,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-Finish = Literal["stop", "length", "prompt_too_long"]
-Overflow = Literal["refuse", "cut_middle"]
+Finish = Literal["stop", "length", "over_length"]
+Overflow = Literal["refuse", "truncate"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Sampling:
             "top_k": (self.top_k >= 0, "0 (off) or more"),
             "min_p": (0 <= self.min_p < 1, "in [0, 1)"),
             "repetition_penalty": (self.repetition_penalty > 0, "above 0"),
-            "overflow": (self.overflow in ("refuse", "cut_middle"), '"refuse" or "cut_middle"'),
+            "overflow": (self.overflow in ("refuse", "truncate"), '"refuse" or "truncate"'),
         }
         for name, (holds, wanted) in checks.items():
             if not holds:
@@ -145,7 +145,7 @@ class Response:
     Attributes:
         text: the answer, without reasoning, stop string or special tokens.
         reasoning: what stood before `</think>`.
-        finish: "stop", "length" (cut), or "prompt_too_long" (never run).
+        finish: "stop", "length" (cut), or "over_length" (never run).
         usage: what this response cost as if alone.
         tokens: the generated token ids, EOS included.
         logprobs: per token, its log-probability under the distribution the stream was drawn from,
@@ -153,7 +153,7 @@ class Response:
         speaker: name of the member (or the joined members) that wrote the text.
         speakers: per token, which of the joined members was heard, where their policy says so.
         transcript: the turns that led to it.
-        cut_tokens: prompt tokens cut from the middle under `overflow="cut_middle"`.
+        cut_tokens: prompt tokens cut from the middle under `overflow="truncate"`.
         notes: what a method wants to show about this response (chosen member, confidence, ...).
     """
 

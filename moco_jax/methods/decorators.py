@@ -14,14 +14,12 @@ is the function itself.
 
 import dataclasses
 import inspect
-import pathlib
 import typing
 from collections.abc import Callable
 from typing import Any
 
 import jax
 
-from moco_jax.decoding.keys import digest
 from moco_jax.decoding.types import Sampling
 from moco_jax.method import Method
 from moco_jax.methods.logit.from_function import FunctionFusion
@@ -82,7 +80,6 @@ def _method(base: type[Method], function: Callable[..., jax.Array], arrays: int)
     namespace = {
         "name": function.__name__,
         "function": staticmethod(function),
-        "fingerprint": fingerprint(function),
         "__module__": function.__module__,
         "__qualname__": function.__qualname__,
         "__doc__": function.__doc__,
@@ -113,20 +110,3 @@ def _field(
         )
     hint = hints.get(name, Any if default is None else type(default))
     return name, hint, dataclasses.field(default=default)
-
-
-def fingerprint(function: Callable) -> str:
-    """Hash (hex) of a function's file, so that an edited one is another method to the cache.
-
-    Helpers and constants of the same file count; what the function closes over counts by its
-    `repr`, functions by their names. A function typed at a prompt, which has no file, counts alone.
-    """
-    held = [cell.cell_contents for cell in function.__closure__ or ()]
-    # The repr of a function tells where it lies in memory, which is another place in every process
-    cells = [one.__qualname__ if inspect.isroutine(one) else repr(one) for one in held]
-    file = pathlib.Path(inspect.getsourcefile(function) or "")
-    try:
-        source = file.read_text() if file.is_file() else inspect.getsource(function)
-    except OSError:
-        source = function.__code__.co_code.hex() + repr(function.__code__.co_consts)
-    return digest(source, cells)

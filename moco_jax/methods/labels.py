@@ -99,7 +99,7 @@ def as_reply(
     speaker = (context.pool[who] if isinstance(who, int) else who).name
     turns = [Turn("user", request.purpose, request.messages[-1].content)]
     if not weighed.fits:
-        return Response("", finish="prompt_too_long", speaker=speaker, transcript=tuple(turns))
+        return Response("", finish="over_length", speaker=speaker, transcript=tuple(turns))
     label = labels[int(np.argmax(weighed.logprobs))]
     turns.append(Turn(speaker, request.purpose, label))
     return Response(label, usage=weighed.usage, speaker=speaker, transcript=tuple(turns))

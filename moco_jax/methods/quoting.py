@@ -175,7 +175,7 @@ def context_note(responses: Sequence[Response]) -> tuple[tuple[str, dict[str, in
     counts: Counter[str] = Counter()
     for response in responses:
         counts.update(dict(response.notes).get("context", {}))
-        counts.update(["refused"] if response.finish == "prompt_too_long" else [])
+        counts.update(["refused"] if response.finish == "over_length" else [])
     return (("context", dict(sorted(counts.items()))),) if counts else ()
 
 

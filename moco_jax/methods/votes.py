@@ -14,15 +14,15 @@ VOTED = ("multiple_choice", "exact_match", "f1_match")
 TOLERANCE = 1e-9
 
 
-def chance(seed: int, method: str, item: str) -> np.random.Generator:
+def chance(seed: int, purpose: str, item: str) -> np.random.Generator:
     """The host's randomness for one item: the same whatever other items there are, in any order.
 
     Args:
         seed: the run's.
-        method: what is drawn, such as a method's name.
+        purpose: a constant that stands where it is used, so that no other name draws anew.
         item: `Item.key`, or the name of what is drawn for all items.
     """
-    return np.random.default_rng(int(digest(seed, method, item)[:16], 16))
+    return np.random.default_rng(int(digest(seed, purpose, item)[:16], 16))
 
 
 def vote_of(item: Item, text: str) -> str | None:

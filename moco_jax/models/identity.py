@@ -1,4 +1,4 @@
-"""The identity of a model: a hash of what it is, from which all its random draws follow.
+"""The identity of a model: a hash of what it is, and what all its random draws follow from.
 
 It is made of content and of words that stand here or beside what they describe, never of class or
 field names, so that no renaming changes a draw.
@@ -6,6 +6,7 @@ field names, so that no renaming changes a draw.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -57,6 +58,17 @@ def adapted_identity(base: str, adapter: Adapter, text_rules: str) -> str:
             total.update(f"{side.dtype} {list(side.shape)}".encode())
             total.update(_bytes(side))
     return total.hexdigest()
+
+
+def with_ends(content: str, eos: Sequence[int]) -> str:
+    """Hash (hex) of a model together with where its answers end, of which no draw follows.
+
+    Args:
+        content: from `fingerprint` or `adapted_identity`.
+        eos: ids that end an answer.
+    """
+    parts = [content, sorted(eos)]
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=32).hexdigest()
 
 
 def _bytes(leaf: jax.Array | np.ndarray) -> Any:

@@ -26,7 +26,7 @@ from moco_jax.tasks import Case, Judge
 JUDGEMENT_VERSION = 1
 """Raise it when the same case may come out with another value."""
 
-VERDICT = Sampling(max_new_tokens=1024, temperature=0.0, overflow="cut_middle")
+VERDICT = Sampling(max_new_tokens=1024, temperature=0.0, overflow="truncate")
 DECISION = re.compile(r"final decision\W{0,8}(yes|no)\b", re.IGNORECASE)
 CHUNK = 32
 """Cases that are embedded, and then kept, together."""

@@ -47,7 +47,7 @@ class RunResult:
         outcomes: how many answers were correct, partial, wrong, unparsed, or just scored.
         unparsed: share of answers in which no answer was found.
         cut: share of answers that hit the length limit.
-        prompt_too_long: share of items that were never run because the prompt did not fit.
+        over_length: share of items that were never run because the prompt did not fit.
         prompt_cut: share of prompts whose middle was cut.
         leaked: share of test items whose question also stands in dev.
         leaked_questions: how many different questions those are.
@@ -73,7 +73,7 @@ class RunResult:
     outcomes: dict[str, int]
     unparsed: float
     cut: float
-    prompt_too_long: float
+    over_length: float
     prompt_cut: float
     leaked: float
     leaked_questions: int
@@ -115,7 +115,7 @@ class RunResult:
             f"  hindsight    {self.hindsight.test:.3f}, {self.hindsight.name}; "
             f"ceiling {self.ceiling:.3f}",
             f"  answers      {self.unparsed:.1%} unparsed, {self.cut:.1%} cut, "
-            f"{self.prompt_too_long:.1%} with too long a prompt",
+            f"{self.over_length:.1%} with too long a prompt",
             f"  cost         {done.flops:.2e} FLOPs, {done.prompt_tokens} tokens read, "
             f"{done.new_tokens} written, {done.seconds:.1f} s; spent {spent.seconds:.1f} s",
         ]
@@ -184,7 +184,7 @@ def summarise(
         outcomes=dict(sorted(collections.Counter(score.outcome for score in scores).items())),
         unparsed=_mean([score.outcome == "unparsed" for score in scores]),
         cut=_mean([response.finish == "length" for response in responses]),
-        prompt_too_long=_mean([response.finish == "prompt_too_long" for response in responses]),
+        over_length=_mean([response.finish == "over_length" for response in responses]),
         prompt_cut=_mean([response.cut_tokens > 0 for response in responses]),
         leaked=len(leaked) / len(ours),
         leaked_questions=distinct_questions(items[index] for index in leaked),

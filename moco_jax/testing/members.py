@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.decoder import Params, init_params
-from moco_jax.models.identity import fingerprint
+from moco_jax.models.identity import fingerprint, with_ends
 from moco_jax.models.lora import init_adapter, save_adapter
 from moco_jax.models.lora_config import LoraConfig
 from moco_jax.models.tokenizer import tokenizer_fingerprint
@@ -98,7 +98,8 @@ def dummy_member(
         generation_config={},
         tokenizer=tokenizer,
     )
-    return Member(info, params, fingerprint(params, config, tokenizer_fingerprint(tokenizer)))
+    content = fingerprint(params, config, tokenizer_fingerprint(tokenizer))
+    return Member(info, params, with_ends(content, info.eos), content)
 
 
 def _talkative(params: Params, tokenizer: Any) -> Params:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from moco_jax.decoding import schedule
-from moco_jax.decoding.combine import WEIGHTED_LOGITS
+from moco_jax.decoding.combine import WEIGHTED_LOGITS, Choice, Combine
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.types import Message, Request, Response, Sampling
+from moco_jax.models.identity import with_ends
 from moco_jax.testing import dummy_member, dummy_pool, dummy_tokenizer
 
 DRAWN = Sampling(max_new_tokens=8, temperature=3.0, top_p=1.0)
@@ -122,6 +123,78 @@ def test_memory_errors_halve_the_batch(monkeypatch):
     assert texts(responses) == texts(ask(Engine(seed=1, width=2)))
 
 
+def step(sign):
+    def chosen(theta, carry, keys, logits, aux):
+        return carry, Choice(logits=sign * logits[0])
+
+    return Combine(chosen, name="mine")
+
+
+def test_an_edited_policy_is_not_answered_from_the_store():
+    store = DictStore()
+    both = POOL[:2]
+    found = [
+        Engine(store=store, width=4).join(both, ASKED, GREEDY, step(sign)) for sign in (1, -1, 1)
+    ]
+    fresh = Engine(width=4).join(both, ASKED, GREEDY, step(-1))
+    assert texts(found[1]) == texts(fresh) != texts(found[0]) == texts(found[2])
+    assert len(store) == 2 * len(ASKED)
+
+
+def test_a_helper_of_a_policy_that_was_defined_again_is_compiled_anew():
+    space = {"Choice": Choice, "__name__": "__main__"}
+    exec("def chosen(theta, carry, keys, logits, aux):\n    return carry, told(logits)", space)
+    found = []
+    for sign in ("", "-"):
+        exec(f"def told(logits):\n    return Choice({sign}logits[0])", space)
+        combine = Combine(space["chosen"], name="mine")
+        found.append(texts(Engine(width=4).join(POOL[:2], ASKED, GREEDY, combine)))
+    assert found[0] != found[1]
+
+
+def test_draws_follow_from_no_code_and_no_name():
+    def same(theta, carry, keys, logits, aux):
+        """As `step(1)`, written otherwise."""
+        first = logits[0]
+        return carry, Choice(first)
+
+    store = DictStore()
+    wanted = Engine(seed=1, store=store, width=4).join(POOL[:2], ASKED, DRAWN, step(1))
+    renamed = [
+        dataclasses.replace(member, identity=f"another {number}")
+        for number, member in enumerate(POOL[:2])
+    ]
+    for members, combine in ((POOL[:2], Combine(same, name="mine")), (renamed, step(1))):
+        found = Engine(seed=1, store=store, width=4).join(members, ASKED, DRAWN, combine)
+        assert texts(found) == texts(wanted)
+    assert len(store) == 3 * len(ASKED)
+    made = POOL[0].derive("made", POOL[0].params, "a recipe")
+    assert texts(ask(Engine(seed=1), made)) == texts(ask(Engine(seed=1)))
+
+
+def test_end_tokens_and_own_settings_tell_members_apart():
+    store = DictStore()
+    first, ends = ask(Engine(), sampling=GREEDY)[0], POOL[0].info.generation_config
+    info = dataclasses.replace(
+        POOL[0].info, generation_config={**ends, "eos_token_id": first.tokens[1]}
+    )
+    identity = with_ends(POOL[0].draws, info.eos)
+    assert identity != POOL[0].identity == with_ends(POOL[0].draws, POOL[0].eos)
+    other = dataclasses.replace(POOL[0], info=info, identity=identity)
+    found = ask(Engine(store=store), other, ASKED[:1], GREEDY)[0]
+    kept = ask(Engine(store=store), requests=ASKED[:1], sampling=GREEDY)[0]
+    assert (found.tokens, kept.tokens) == (first.tokens[:2], first.tokens)
+    both = Engine(store=store).ask([other, POOL[0]], [ASKED[0]] * 2, GREEDY)
+    assert texts(both) == [found.tokens, kept.tokens]
+    own = [
+        dataclasses.replace(POOL[0], info=dataclasses.replace(POOL[0].info, generation_config=one))
+        for one in ({"do_sample": True, "temperature": 9.0}, {"do_sample": False})
+    ]
+    asked = dataclasses.replace(DRAWN, use_generation_config=True)
+    drawn, plain = Engine(seed=3).ask(own, [ASKED[0]] * 2, asked)
+    assert plain.tokens == first.tokens != drawn.tokens
+
+
 def test_charges_add_up_and_name_what_was_cached():
     charges = []
     engine = Engine(seed=1, store=DictStore(), meter=charges.append)
@@ -167,10 +240,10 @@ def test_long_prompts_are_refused_or_visibly_cut():
     member = dummy_member("short", 0, max_positions=64)
     long = [Request.user("x" * 100)]
     (refused,) = Engine().ask([member], long, GREEDY)
-    assert (refused.finish, refused.text, refused.usage.forwards) == ("prompt_too_long", "", 0)
-    cutting = Sampling(max_new_tokens=8, temperature=0.0, overflow="cut_middle")
+    assert (refused.finish, refused.text, refused.usage.forwards) == ("over_length", "", 0)
+    cutting = Sampling(max_new_tokens=8, temperature=0.0, overflow="truncate")
     (cut,) = Engine().ask([member], long, cutting)
-    assert cut.finish != "prompt_too_long"
+    assert cut.finish != "over_length"
     assert cut.cut_tokens > 0
     assert cut.usage.prompt_tokens + cut.cut_tokens == 100 + len(
         member.template.render([("user", "")])

@@ -180,6 +180,27 @@ def test_a_helper_that_was_defined_again_counts():
     assert source_digest(space["step"]) != before
 
 
+def test_a_table_counts_and_a_memory_does_not():
+    code = """
+TABLE = {"a": 1}
+MEMORY, LOG = {}, []
+def read(x):
+    return MEMORY.get(x)
+def step(x):
+    found = read(x)
+    MEMORY[x] = TABLE["a"]
+    LOG.append(x)
+    return found
+"""
+    space = {"__name__": "__main__"}
+    exec(code, space)
+    before = source_digest(space["step"])
+    space["step"](3)
+    assert source_digest(space["step"]) == before
+    space["TABLE"]["a"] = 2
+    assert source_digest(space["step"]) != before
+
+
 def test_code_that_calls_itself_has_an_end():
     def even(n):
         return n == 0 or odd(n - 1)

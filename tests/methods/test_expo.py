@@ -97,7 +97,7 @@ def test_where_nothing_beyond_is_better_the_target_stays():
 def test_extrapolation_is_in_float32():
     source, target = POOL[0], POOL[1]
     for alpha in (0.0, 0.5):
-        made = extrapolate("m", source, target, alpha)
+        made = extrapolate(source, target, alpha)
         for leaf, t, s in zip(
             *(jax.tree.leaves(member.params) for member in (made, target, source)), strict=True
         ):

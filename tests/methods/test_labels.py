@@ -51,7 +51,7 @@ def test_a_prompt_beyond_the_context_is_not_asked():
     assert len(engine.scored) == 2
     assert found[0].probabilities == [0.5, 0.5]
     reply = as_reply(bench, (0, long), found[0], ("yes", "no"))
-    assert (reply.text, reply.finish, reply.usage) == ("", "prompt_too_long", Usage())
+    assert (reply.text, reply.finish, reply.usage) == ("", "over_length", Usage())
     assert len(reply.transcript) == 1
 
 

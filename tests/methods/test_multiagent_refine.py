@@ -155,7 +155,7 @@ def test_comparing_answers_needs_a_kind_that_has_them():
 def test_who_cannot_read_the_others_keeps_its_answer(method):
     def answer(name, request):
         if request.purpose.startswith("refine") and name != "dummy:1":
-            return Response("", finish="prompt_too_long")
+            return Response("", finish="over_length")
         return script(name, request)
 
     engine = testing.ScriptedEngine(answer)

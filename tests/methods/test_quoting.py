@@ -144,7 +144,7 @@ def test_inquiries_are_fitted_one_by_one():
 def test_a_note_counts_over_all_prompts():
     context, _ = setting(300)
     first, second = quoting.ask(context, [inquiry("x" * 400), inquiry("y" * 400)], "shorten")
-    refused = second.replace(finish="prompt_too_long")
+    refused = second.replace(finish="over_length")
     (note,) = quoting.context_note([first, refused])
     assert note == ("context", {"shortened": 2, "refused": 1})
 
@@ -153,9 +153,9 @@ def test_a_real_engine_never_refuses_what_was_shortened():
     pool = Pool([testing.dummy_member("reader", 0, max_positions=300)])
     context = testing.workbench(pool, testing.dummy_task().dev)
     (whole,) = quoting.ask(context, [inquiry("é" * 400)], "refuse")
-    assert whole.finish == "prompt_too_long"
+    assert whole.finish == "over_length"
     (short,) = quoting.ask(context, [inquiry("é" * 400)], "shorten")
-    assert short.finish != "prompt_too_long"
+    assert short.finish != "over_length"
     assert short.usage.prompt_tokens in (295, 296)
 
 

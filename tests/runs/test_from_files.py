@@ -109,5 +109,5 @@ def test_prompts_that_do_not_fit_are_counted_apart(tmp_path):
     pool = Pool([testing.dummy_member("short", 0, max_positions=40)])
     task = testing.dummy_task(size=3)
     found = run("single_model", pool, task, out=tmp_path, sampling=testing.SHORT, batch_size=2)
-    assert (found.prompt_too_long, found.unparsed, found.cut, found.score) == (1, 1, 0, 0)
+    assert (found.over_length, found.unparsed, found.cut, found.score) == (1, 1, 0, 0)
     assert found.cost.attributed.requests == 0

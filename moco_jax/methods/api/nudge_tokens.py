@@ -71,8 +71,7 @@ def nobody_yet(gamma: jax.Array) -> jax.Array:
 def nudging(tokenizer: Any, ends: tuple[int, ...], base_may_end: bool, agreement: bool) -> Combine:
     """The policy for members that share `tokenizer`'s vocabulary; its theta is gamma f32[B]."""
     step = NudgeStep(word_breaks(tokenizer), ends, base_may_end, agreement)
-    name = f"nudging {base_may_end} {agreement}"
-    return Combine(step, nobody_yet, name=name, tells=True)
+    return Combine(step, nobody_yet, name="nudging", tells=True)
 
 
 def write(

@@ -55,7 +55,6 @@ class FunctionFusion(Method):
     """
 
     function: ClassVar[Callable[..., jax.Array]]
-    fingerprint: ClassVar[str]
     needs: ClassVar[Needs] = Needs(same_vocabulary=True)
 
     def split(self) -> tuple[dict[str, float], tuple[tuple[str, Any], ...]]:
@@ -68,8 +67,7 @@ class FunctionFusion(Method):
     def combine(self) -> Combine:
         """The policy of joint decoding."""
         _, fixed = self.split()
-        name = f"{self.name} {self.fingerprint} {fixed!r}"
-        return Combine(FunctionStep(type(self).function, fixed), name=name)
+        return Combine(FunctionStep(type(self).function, fixed), name="function")
 
     def fit(self, bench: Workbench) -> System:
         """Nothing to learn."""

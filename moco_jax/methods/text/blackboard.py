@@ -103,7 +103,7 @@ class Board:
     def next_agents(self, iteration: int) -> list[int]:
         """Who acts: those that were idle for too long, the longest first, then a seeded draw."""
         agents = len(self.rules.agents)
-        draw = chance(self.seed, f"{SELECT} {iteration}", self.item.key).permutation(agents)
+        draw = chance(self.seed, f"who acts {iteration}", self.item.key).permutation(agents)
         idle = {agent: iteration - 1 - self.acted.get(agent, 0) for agent in draw.tolist()}
         order = sorted(idle, key=lambda who: -idle[who] if idle[who] > self.rules.idle else 0)
         chosen = order[: self.rules.acting]
@@ -127,7 +127,7 @@ class Board:
             for agent, reply in zip(undecided, replies, strict=True):
                 action = named_action(reply.text)
                 # The same prompt will not fit the next time either
-                if action or reply.finish == "prompt_too_long":
+                if action or reply.finish == "over_length":
                     actions[agent] = action or INVALID
         return {agent: actions.get(agent, INVALID) for agent in acting}
 

@@ -170,7 +170,7 @@ class HeterogeneousSwarms(Method, pso.SwarmSettings):
             matrices = np.where(np.eye(size, dtype=bool), 0, points.reshape(-1, size, size))
             teams = []
             for number, matrix in enumerate(matrices, len(tried)):
-                rng = chance(bench.seed, self.name, f"graph {number}")
+                rng = chance(bench.seed, "graph", str(number))
                 reads, end = decode(matrix, self.graph_top_p, rng)
                 teams.append(Team(reads, end, tuple(range(size))))
             scores = trials.scores(teams)
@@ -192,7 +192,7 @@ class HeterogeneousSwarms(Method, pso.SwarmSettings):
         if not self.jfk_assignments:
             return ()
         size = len(bench.pool)
-        rng = chance(bench.seed, self.name, "assignments")
+        rng = chance(bench.seed, "graph placements", "")
         placements = rng.integers(size, size=(self.jfk_assignments, size)).tolist()
         teams = [dataclasses.replace(team, members=tuple(members)) for members in placements]
         found = jfk_scores(placements, trials.scores(teams), size)

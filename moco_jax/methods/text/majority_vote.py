@@ -46,7 +46,7 @@ class Vote(System):
         winners = leaders(counts)
         tied = len(winners) > 1
         if tied and self.tie == "random":
-            winners = [str(chance(context.seed, MajorityVote.name, item.key).choice(winners))]
+            winners = [str(chance(context.seed, "tied votes", item.key).choice(winners))]
         chosen = first_voter(votes, winners, self.order)
         return answers[chosen].replace(
             usage=total_usage(answers),

@@ -124,7 +124,7 @@ class Feedback(System):
             if not counts[-1]:
                 continue
             others = [who for who in range(len(context.pool)) if who != author]
-            luck = chance(context.seed, f"{MultiagentFeedback.name} {purpose} {author}", item.key)
+            luck = chance(context.seed, f"reviewers {purpose} {author}", item.key)
             for critic in sorted(luck.choice(others, self.critics, replace=False).tolist()):
                 write = functools.partial(_critique, item.prompt)
                 inquiries.append(Inquiry(critic, item, purpose, write, (answer.text,)))

@@ -79,7 +79,7 @@ class Mux(System):
         return [self._decide(item, rows) for item, rows in zip(items, drawn, strict=True)]
 
     def _decide(self, item: Item, rows: list[list[Response]]) -> Response:
-        rng = chance(self.seed, SlmMux.name, item.key)
+        rng = chance(self.seed, "tied confidences", item.key)
         stances = [stance(item, [answer.text for answer in row], rng) for row in rows]
         confidences = [one.confidence for one in stances]
         tied = [i for i, one in enumerate(confidences) if one >= max(confidences) - TOLERANCE]
@@ -170,7 +170,7 @@ class SlmMux(Method):
         certain = np.zeros((len(items), len(bench.pool)), bool)
         chosen: list[list[str]] = [[] for _ in everyone]
         for row, item in enumerate(items):
-            rng = chance(seed, f"{self.name} dev", item.key)
+            rng = chance(seed, "tied confidences dev", item.key)
             for who in everyone:
                 texts = [answer.text for answer in drawn[row][who]]
                 found = stance(item, texts, rng)

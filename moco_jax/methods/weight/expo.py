@@ -6,6 +6,8 @@ from typing import Any, ClassVar, Literal
 
 from absl import logging
 
+from moco_jax.decoding.keys import digest
+from moco_jax.decoding.source import source_digest
 from moco_jax.method import Method, Needs, Workbench
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.weight.bases import find_base
@@ -88,14 +90,13 @@ class Expo(Method):
         if self.alpha_mode == "optimized":
             # One candidate stands in memory at a time; the best is made again
             scores = [
-                dev_scores_of(bench, [extrapolate(self.name, source, target, alpha)])[0]
-                for alpha in alphas
+                dev_scores_of(bench, [extrapolate(source, target, alpha)])[0] for alpha in alphas
             ]
             logging.info("%s: alphas %s score %s on dev", self.name, alphas, scores)
             best = scores.index(max(scores))
             notes |= {"alpha_scores": dict(zip(map(str, alphas), scores, strict=True))}
         return Merged.of(
-            extrapolate(self.name, source, target, alphas[best]),
+            extrapolate(source, target, alphas[best]),
             method="expo",
             mode=self.mode,
             source_model=source.name,
@@ -150,10 +151,10 @@ class Expo(Method):
         return list(zip(members[::2], members[1::2], strict=True))
 
 
-def extrapolate(method: str, source: Member, target: Member, alpha: float) -> Member:
+def extrapolate(source: Member, target: Member, alpha: float) -> Member:
     """The member `alpha` beyond the target, seen from the source; alpha 0 is the target."""
     if alpha == 0:
         return target
     params = weighted_sum([target.params, source.params], [1 + alpha, -alpha])
-    recipe = f"{method} {float(alpha)!r} beyond {target.identity} from {source.identity}"
+    recipe = digest(source_digest(weighted_sum), float(alpha), target.identity, source.identity)
     return target.derive(f"expo({source.name}->{target.name},{alpha:g})", params, recipe)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import jax
 
 from moco_jax.decoding.keys import digest
+from moco_jax.decoding.source import source_digest
 from moco_jax.method import Method, Needs, Workbench
 from moco_jax.methods.weight.bases import find_base, merged_members
 from moco_jax.methods.weight.merged import Merged
@@ -27,7 +28,6 @@ class FunctionMerge(Method):
     """
 
     function: ClassVar[Callable[..., jax.Array]]
-    fingerprint: ClassVar[str]
     needs: ClassVar[Needs] = Needs(same_architecture=True)
 
     base_model: str | None = None
@@ -45,7 +45,9 @@ class FunctionMerge(Method):
             jax.random.key(bench.seed),
         )
         made_of = [member.identity for member in members] + ([base.identity] if base else [])
-        recipe = digest(self.name, self.fingerprint, settings, made_of, base is None, bench.seed)
+        recipe = digest(
+            source_digest(type(self).function), settings, made_of, base is None, bench.seed
+        )
         names = [member.name for member in members]
         merged = members[0].derive(f"{self.name}({'+'.join(names)})", params, recipe)
         return Merged.of(merged, members=names, base_model=self.base_model)

@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from absl import logging
 
+from moco_jax.decoding.keys import digest
+from moco_jax.decoding.source import source_digest
 from moco_jax.method import Method, Needs, Workbench
 from moco_jax.methods.weight.merged import Merged
 from moco_jax.pool import Member, Pool
@@ -19,7 +21,7 @@ def soup(pool: Pool, chosen: Sequence[int]) -> Member:
     if len(members) == 1:
         return members[0]
     names = [member.name for member in members]
-    recipe = f"mean of {[member.identity for member in members]}"
+    recipe = digest(source_digest(mean), [member.identity for member in members])
     return members[0].derive(f"soup({'+'.join(names)})", mean([m.params for m in members]), recipe)
 
 

@@ -23,9 +23,10 @@ class Merged(System):
     Attributes:
         member: the member.
         name: what it is called.
-        identity: its hash or recipe, so that it draws the same when it is loaded again.
+        identity: its hash or recipe, so that its answers are known when it is loaded again.
         dtype: of its weights.
         notes: (name, JSON value) pairs about how it was made.
+        draws: so that it draws the same when it is loaded again.
     """
 
     member: Member = dataclasses.field(metadata={"json": False}, repr=False)
@@ -33,12 +34,14 @@ class Merged(System):
     identity: str
     dtype: str
     notes: tuple[tuple[str, Any], ...] = ()
+    draws: str = ""
 
     @classmethod
     def of(cls, member: Member, **notes: Any) -> "Merged":
         """The system of a member; `notes` are JSON values."""
         dtype = str(jax.tree.leaves(member.params)[0].dtype)
-        return cls(member, member.name, member.identity, dtype, tuple(notes.items()))
+        found = tuple(notes.items())
+        return cls(member, member.name, member.identity, dtype, found, member.draws)
 
     def respond(self, items: Sequence[Item], context: Context) -> list[Response]:
         """The merged member's answer to every item."""
@@ -54,4 +57,4 @@ class Merged(System):
         """Reads the checkpoint back."""
         info = inspect(str(directory / FOLDER), fields["name"])
         params = Member.load(info, fields["dtype"]).params
-        return cls(Member(info, params, fields["identity"]), **fields)
+        return cls(Member(info, params, fields["identity"], fields["draws"]), **fields)

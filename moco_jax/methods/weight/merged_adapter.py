@@ -36,7 +36,8 @@ class MergedAdapter(Merged):
         path = member.info.path
         base = os.path.abspath(path) if os.path.isdir(path) else path
         found = tuple(notes.items())
-        return cls(member, member.name, member.identity, member.dtype, found, base, adapter)
+        known = member.name, member.identity, member.dtype, found, member.draws
+        return cls(member, *known, base, adapter)
 
     def save_arrays(self, directory: pathlib.Path) -> None:
         """Writes the adapter, which PEFT, vLLM and `Pool.load` read, into `model/`."""
@@ -52,7 +53,7 @@ class MergedAdapter(Merged):
         base = Member.load(dataclasses.replace(info, adapter=None), fields["dtype"])
         adapter = load_adapter(directory / FOLDER)
         (member,) = variants(base, [fields["name"]], [""], adapters=[adapter])
-        member = dataclasses.replace(member, identity=fields["identity"])
+        member = dataclasses.replace(member, identity=fields["identity"], draws=fields["draws"])
         return cls(member, adapter=adapter, **fields)
 
 

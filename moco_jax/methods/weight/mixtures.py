@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from moco_jax.decoding.keys import digest
+from moco_jax.decoding.source import source_digest
 from moco_jax.method import NeedsError
 from moco_jax.methods.weight.merged import Merged
 from moco_jax.methods.weight.merged_adapter import MergedAdapter, bank_adapter
@@ -102,7 +103,8 @@ class Stock:
     def _recipe(self, row: np.ndarray, space: Space) -> str:
         identities = [member.identity for member in self.members]
         kind = "weights" if self.bank is None else space
-        return digest("mixture", kind, identities, [float(weight) for weight in row])
+        code = source_digest(mixtures if self.bank is None else combine)
+        return digest(code, kind, identities, [float(weight) for weight in row])
 
 
 def combined_adapters(

@@ -8,6 +8,7 @@ from typing import ClassVar
 import jax
 
 from moco_jax.decoding.keys import digest
+from moco_jax.decoding.source import source_digest
 from moco_jax.method import Method, Needs, Workbench
 from moco_jax.methods.weight.bases import find_base, merged_members
 from moco_jax.methods.weight.merged import Merged
@@ -75,7 +76,7 @@ def merge_members(
     """One member made of several.
 
     Args:
-        method: names the result; its hyperparameters become part of its identity.
+        method: names the result.
         members: what is merged.
         base: of the rule, or None.
         rule: how.
@@ -91,6 +92,6 @@ def merge_members(
     )
     identities = [member.identity for member in (*members, *([base] if base else []))]
     settings = [rule.recipe(), None if weights is None else [float(w) for w in weights]]
-    recipe = digest(method.name, settings, identities, base is None, seed)
+    recipe = digest(source_digest(rule), settings, identities, base is None, seed)
     names = "+".join(member.name for member in members)
     return members[0].derive(f"{method.name}({names})", params, recipe)
