@@ -60,7 +60,8 @@ def execute(
     method.needs.check(method.name, members.infos, task.kind, members.dtype)
     named = list(zip(members.names, members.identities(store), strict=True))
     judged = [(role, model.name, model.identity(store)) for role, model in models.items()]
-    resolved = Resolved.of(config, method, task, named, members.dtype, judged)
+    own = [info.generation_config for info in members.infos]
+    resolved = Resolved.of(config, method, task, named, members.dtype, judged, own)
     place = RunDirectory(config.out, resolved.directory_name)
     if place.finished and not anew:
         logging.info("found the finished run %s", place.path)

@@ -10,7 +10,7 @@ import pathlib
 import platform
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -19,6 +19,7 @@ from absl import logging
 
 from moco_jax.decoding.keys import ENGINE_VERSION
 from moco_jax.decoding.placement import Placement
+from moco_jax.decoding.render import effective_sampling
 from moco_jax.method import Method
 from moco_jax.runs.config import RunConfig
 from moco_jax.tasks import Task
@@ -38,6 +39,7 @@ class Resolved:
         task: name and fingerprint.
         dtype: of the weights.
         judges: (role, name, identity) of the models that judge the answers.
+        own: per member, its generation config, where that has a say.
     """
 
     config: RunConfig
@@ -46,6 +48,7 @@ class Resolved:
     task: dict[str, str]
     dtype: str
     judges: tuple[tuple[str, str, str], ...] = ()
+    own: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def of(
@@ -56,6 +59,7 @@ class Resolved:
         members: Sequence[tuple[str, str]],
         dtype: str,
         judges: Sequence[tuple[str, str, str]] = (),
+        own: Sequence[Mapping[str, Any]] = (),
     ) -> "Resolved":
         """Resolves a config whose method, task and members are at hand."""
         described = {
@@ -64,7 +68,8 @@ class Resolved:
             "hyperparameters": all_hyperparameters(method),
         }
         named = {"name": task.name, "kind": task.kind, "fingerprint": task.fingerprint}
-        return cls(config, described, tuple(members), named, dtype, tuple(judges))
+        own = own if config.sampling.use_generation_config else ()
+        return cls(config, described, tuple(members), named, dtype, tuple(judges), tuple(own))
 
     @functools.cached_property
     def digest(self) -> str:
@@ -82,6 +87,9 @@ class Resolved:
         }
         if self.config.mesh is not None:
             parts["mesh"] = Placement.of(self.config.mesh).sizes
+        if self.own:
+            sampled = [effective_sampling(self.config.sampling, one) for one in self.own]
+            parts["own sampling"] = [dataclasses.asdict(one) for one in sampled]
         if self.judges:
             parts["judges"] = [[role, identity] for role, _, identity in self.judges]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
