@@ -325,6 +325,11 @@ def default_dtype() -> Any:
     return jnp.dtype(jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16)
 
 
+def several(texts: str | Sequence[str]) -> list[str]:
+    """Texts as a list; a string is one text, not its letters."""
+    return [texts] if isinstance(texts, str) else list(texts)
+
+
 class Pool:
     """An ordered list of members; a checkpoint may stand in it twice."""
 
@@ -337,7 +342,7 @@ class Pool:
 
     @classmethod
     def load(
-        cls, sources: Sequence[str], dtype: Any = None, placement: Placement | None = None
+        cls, sources: str | Sequence[str], dtype: Any = None, placement: Placement | None = None
     ) -> "Pool":
         """Loads members by name: `tiny:<name>`, directory, LoRA adapter directory, or hub id.
 
@@ -345,11 +350,11 @@ class Pool:
         stands twice is read once.
 
         Args:
-            sources: the names.
+            sources: the names; a string is one.
             dtype: of the weights; None takes float32 on CPU and bfloat16 on accelerators.
             placement: the devices they are cut over; None is the default device.
         """
-        return cls.of(inspect_all(sources), dtype, placement)
+        return cls.of(inspect_all(several(sources)), dtype, placement)
 
     @classmethod
     def of(
@@ -424,21 +429,35 @@ class Pool:
         return self._others[name]
 
     def generate(
-        self, prompts: Sequence[str], sampling: Sampling | None = None, seed: int = 0
+        self, prompts: str | Sequence[str], sampling: Sampling | None = None, seed: int = 0
     ) -> list[list[Response]]:
-        """Every member's answer to every prompt, [member][prompt]."""
+        """Every member's answer to every prompt, [member][prompt]; a string is one prompt."""
         engine = Engine(seed=seed)
-        requests = [Request.user(prompt) for prompt in prompts]
+        requests = [Request.user(prompt) for prompt in several(prompts)]
         asked = sampling or Sampling()
         return [engine.ask([member] * len(requests), requests, asked) for member in self.members]
 
     def score(
-        self, prompts: Sequence[str], continuations: Sequence[str]
-    ) -> list[list[tuple[float, ...]]]:
-        """Log-probability of every token of each continuation, [member][prompt][token]."""
+        self, prompts: str | Sequence[str], continuations: str | Sequence[str]
+    ) -> list[list[tuple[float, ...] | None]]:
+        """Log-probability of every token of each continuation, [member][prompt][token].
+
+        Prompt and continuation are encoded together. There is None where a member's context does
+        not hold both.
+
+        Args:
+            prompts: what the user said; a string is one.
+            continuations: one for each prompt, a string being one.
+
+        Raises:
+            ValueError: there are not as many continuations as prompts, or one has no tokens.
+        """
         engine = Engine()
-        requests = [Request.user(prompt) for prompt in prompts]
-        return [
-            engine.score([member] * len(requests), requests, continuations)
-            for member in self.members
-        ]
+        requests = [Request.user(prompt) for prompt in several(prompts)]
+        texts = several(continuations)
+        if len(texts) != len(requests):
+            raise ValueError(
+                f"there are {len(requests)} prompts and {len(texts)} continuations; give one "
+                "continuation for each prompt"
+            )
+        return [engine.score([member] * len(requests), requests, texts) for member in self.members]

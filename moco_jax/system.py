@@ -90,8 +90,11 @@ class Context:
 
     def score(
         self, asks: Sequence[tuple[int | Member, Request]], continuations: Sequence[str]
-    ) -> list[tuple[float, ...]]:
-        """Log-probability of every token of each continuation after its request."""
+    ) -> list[tuple[float, ...] | None]:
+        """Log-probability of every token of each continuation after its request.
+
+        None where a member's context does not hold both.
+        """
         targets = [self.pool[who] if isinstance(who, int) else who for who, _ in asks]
         requests = [request for _, request in asks]
         return self.engine.score(targets, requests, continuations, self.sampling)

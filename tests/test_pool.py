@@ -142,6 +142,20 @@ def test_scores_come_for_every_member():
     scores = pool.score(["aaaa", "bbbb"], ["A", "CCC"])
     assert [[len(row) for row in member] for member in scores] == [[1, 3], [1, 3]]
     assert all(value <= 0 for member in scores for row in member for value in row)
+    room = pool[0].config.max_positions - len(pool[0].template.render([("user", "")]))
+    fits = [pool.score("a" * length, "BC")[0][0] is not None for length in (room - 2, room - 1)]
+    assert fits == [True, False]
+    with pytest.raises(ValueError, match="2 prompts and 1 continuations"):
+        pool.score(["aaaa", "bbbb"], "A")
+
+
+def test_a_string_is_one_text(folder):
+    pool = dummy_pool(2)
+    greedy = Sampling(max_new_tokens=3, temperature=0.0)
+    assert pool.generate("text", greedy) == pool.generate(["text"], greedy)
+    assert [len(member) for member in pool.generate("text", greedy)] == [1, 1]
+    assert pool.score("text", "AB") == pool.score(["text"], ["AB"])
+    assert Pool.load(str(folder / "first")).names == [str(folder / "first")]
 
 
 @pytest.fixture

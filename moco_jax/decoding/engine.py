@@ -5,6 +5,8 @@ a finished answer is never computed twice and a killed run replays to where it w
 """
 
 import dataclasses
+import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -17,23 +19,27 @@ from tqdm import tqdm
 from moco_jax.decoding import schedule
 from moco_jax.decoding.call import Call, Record, Row, place_of, solo
 from moco_jax.decoding.combine import FIRST, Combine
+from moco_jax.decoding.continuations import Continuations, replies
+from moco_jax.decoding.continuations import continuations as follow_up
 from moco_jax.decoding.floor import Protocol
 from moco_jax.decoding.groups import Group, Weights
 from moco_jax.decoding.hooks import Charge, Meter, NoStore, Store, unmetered
 from moco_jax.decoding.keys import digest
 from moco_jax.decoding.placement import Placement
-from moco_jax.decoding.render import Prompt, Speaker, effective_sampling, render
+from moco_jax.decoding.render import Prompt, Speaker, effective_sampling
 from moco_jax.decoding.residency import Residency
 from moco_jax.decoding.scoring import Reading, score_key, score_rows, score_usages
 from moco_jax.decoding.stacks import LastStack
 from moco_jax.decoding.turns import TurnCall, play
-from moco_jax.decoding.types import Request, Response, Sampling
+from moco_jax.decoding.types import Choices, Request, Response, Sampling, Usage
 from moco_jax.models.sharding import MODEL
 
 PyTree = Any
 CallT = TypeVar("CallT", bound=Call)
 # (call, its plan, wanted requests by index, rows at a time) -> (index into these, its record)
 Work = Callable[[CallT, Sequence[Row], Sequence[int], int], Iterator[tuple[int, Record]]]
+Scored = tuple[tuple[float, ...], Usage]
+"""Log-probability of every token of a text, and what it cost."""
 
 WIDEST = 32
 
@@ -78,6 +84,7 @@ class Engine:
         self.progress = progress
         self.placement = placement or Placement()
         self.residency = residency
+        self._widest = WIDEST
         self._last_stack = LastStack(self.placement.weights)
         self._asked: dict[str, int] = {}
 
@@ -172,30 +179,54 @@ class Engine:
         requests: Sequence[Request],
         continuations: Sequence[str],
         sampling: Sampling | None = None,
-    ) -> list[tuple[float, ...]]:
+    ) -> list[tuple[float, ...] | None]:
         """Log-probability of every token of each continuation after its request's prompt.
+
+        Both are encoded together (see `continuations`). There is None where they exceed the
+        member's context.
 
         A prompt that several continuations of one call share is read once, and charged once for
         each member and item: the first of them pays for it (`score_usages`).
         """
-        scores: list[tuple[float, ...]] = [()] * len(requests)
-        for places in _by_identity(members).values():
-            member = members[places[0]]
-            rows = [
-                (
-                    render((member,), requests[place], sampling or Sampling()).tokens[0],
-                    _encode(member, continuations[place]),
-                )
-                for place in places
-            ]
-            named = [(members[place].name, requests[place]) for place in places]
-            for place, values in zip(places, self._score(member, named, rows), strict=True):
-                scores[place] = values
-        return scores
+        settings = sampling or Sampling()
+        asks = zip(members, requests, continuations, strict=True)
+        ready = [follow_up(member, request, [text], settings) for member, request, text in asks]
+        found = self._score_all(members, requests, ready)
+        return [None if rows is None else rows[0][0] for rows in found]
+
+    def choose(
+        self,
+        members: Sequence[Speaker],
+        requests: Sequence[Request],
+        labels: Sequence[str],
+        sampling: Sampling | None = None,
+    ) -> list[Choices | None]:
+        """How likely each label is as the whole reply to each request, given at once.
+
+        A label ends as the member ends its turns. There is None where the member's context does
+        not hold prompt and labels.
+
+        Args:
+            members: who is asked, one per request.
+            requests: the requests.
+            labels: the possible replies, the same for all.
+            sampling: how prompts are rendered.
+        """
+        settings, asks = sampling or Sampling(), zip(members, requests, strict=True)
+        ready = [replies(member, request, labels, settings) for member, request in asks]
+        return [
+            None
+            if rows is None
+            else Choices(
+                tuple(math.fsum(values) for values, _ in rows),
+                sum((usage for _, usage in rows), Usage()),
+            )
+            for rows in self._score_all(members, requests, ready)
+        ]
 
     def _answer(self, call: CallT, work: Work[CallT]) -> list[Response]:
         """Answers a call from the store and, where it has nothing, by work of the devices."""
-        width = self.width or min(WIDEST, 1 << (call.longest_share - 1).bit_length())
+        width = self.width or min(self._widest, 1 << (call.longest_share - 1).bit_length())
         plan = call.plan(self.seed, self._asked)
         records: list[Record | None] = [None] * len(call.requests)
         cached = [True] * len(call.requests)
@@ -215,7 +246,8 @@ class Engine:
                 break
             except OutOfMemory:
                 width //= 2
-                self.width = width if self.width else None
+                # Later calls would fail at more rows too
+                self.width, self._widest = self.width and width, width
                 logging.warning("out of device memory: going on with %d rows at a time", width)
         responses = [call.response(i, plan[i].prompt, record) for i, record in enumerate(records)]
         for index, response in enumerate(responses):
@@ -307,12 +339,31 @@ class Engine:
                 share = record["seconds"] * usage.flops / total
                 self.meter(Charge(name, call.requests[index].purpose, usage, share, cached))
 
+    def _score_all(
+        self,
+        members: Sequence[Speaker],
+        requests: Sequence[Request],
+        ready: Sequence[Continuations | None],
+    ) -> list[list[Scored] | None]:
+        """Scores of all that follows each request, checkpoint by checkpoint."""
+        found: list[list[Scored] | None] = [None] * len(requests)
+        for places in _by_identity(members).values():
+            asked = [(place, one) for place in places if (one := ready[place]) is not None]
+            named = [
+                (members[place].name, requests[place]) for place, one in asked for _ in one.texts
+            ]
+            rows = [(one.prompt, text) for _, one in asked for text in one.texts]
+            scored = iter(self._score(members[places[0]], named, rows) if rows else [])
+            for place, one in asked:
+                found[place] = list(itertools.islice(scored, len(one.texts)))
+        return found
+
     def _score(
         self,
         member: Speaker,
         named: Sequence[tuple[str, Request]],
         rows: Sequence[tuple[np.ndarray, np.ndarray]],
-    ) -> list[tuple[float, ...]]:
+    ) -> list[Scored]:
         here = place_of(member)
         keys = [self._key(score_key(here, prompt, text)) for prompt, text in rows]
         known = [self.store.get(key) for key in keys]
@@ -320,20 +371,30 @@ class Engine:
         missing = list(
             {key: place for place, key in enumerate(keys) if key not in records}.values()
         )
-        mark = time.monotonic()
-        group, weights = solo(member)
-        (weights,) = self._placed([group], [weights])
-        work = score_rows(group, weights, [rows[place] for place in missing])
-        found = self.placement.steps(work)
-        for place, values in found:
-            key, now = keys[missing[place]], time.monotonic()
-            records[key] = {"logprobs": values.tolist(), "seconds": now - mark}
-            mark = now
-            self.store.put(key, records[key])
-        for place, usage in enumerate(score_usages(readings(member, named, rows))):
+        for key, record in self._scored(member, {keys[place]: rows[place] for place in missing}):
+            records[key] = record
+        usages = list(score_usages(readings(member, named, rows)))
+        for place, usage in enumerate(usages):
             (name, request), seconds = named[place], records[keys[place]]["seconds"]
             self.meter(Charge(name, request.purpose, usage, seconds, place not in missing))
-        return [tuple(records[key]["logprobs"]) for key in keys]
+        values = [tuple(records[key]["logprobs"]) for key in keys]
+        return list(zip(values, usages, strict=True))
+
+    def _scored(
+        self, member: Speaker, rows: dict[str, tuple[np.ndarray, np.ndarray]]
+    ) -> Iterator[tuple[str, Record]]:
+        """Computes scores, storing each record before it is handed on; no weights for none."""
+        if not rows:
+            return
+        mark, keys = time.monotonic(), list(rows)
+        group, weights = solo(member)
+        (weights,) = self._placed([group], [weights])
+        for place, values in self.placement.steps(score_rows(group, weights, list(rows.values()))):
+            now = time.monotonic()
+            record: Record = {"logprobs": values.tolist(), "seconds": now - mark}
+            mark = now
+            self.store.put(keys[place], record)
+            yield keys[place], record
 
     def _placed(self, groups: Sequence[Group], weights: Sequence[Weights]) -> tuple[Weights, ...]:
         """Weights where the devices compute with them."""
@@ -368,7 +429,7 @@ def _by_program(members: Sequence[Speaker], sampling: Sampling) -> dict[Any, lis
         if member.variant is not None:
             who = id(member.variant.population), id(member.tokenizer), member.eos
         settings = effective_sampling(sampling, member.generation_config)
-        places.setdefault((who, settings), []).append(index)
+        places.setdefault((who, repr(settings)), []).append(index)
     return places
 
 
@@ -382,13 +443,6 @@ def readings(
         Reading(member.config, name, request.item, prompt, len(text))
         for (name, request), (prompt, text) in zip(named, rows, strict=True)
     ]
-
-
-def _encode(member: Speaker, text: str) -> np.ndarray:
-    tokens = member.tokenizer.encode(text, add_special_tokens=False)
-    if not tokens:
-        raise ValueError(f"the continuation {text!r} has no tokens for {member.name} to score")
-    return np.array(tokens, np.int32)
 
 
 def _memory_errors(work: Iterator[Any], width: int) -> Iterator[Any]:

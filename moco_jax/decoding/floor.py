@@ -7,7 +7,7 @@ own rendered prompt with the text so far as the assistant's prefix.
 
 import abc
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -136,6 +136,11 @@ class Floor(abc.ABC):
         self._stop = tuple(stop)
 
     @property
+    def hidden(self) -> Collection[str]:
+        """Texts of special tokens that may stand in the lines, and not in an answer."""
+        return ()
+
+    @property
     def open(self) -> list[int]:
         """Rows that are not finished."""
         return [row for row, line in enumerate(self.lines) if line.finish is None]
@@ -184,12 +189,12 @@ class Floor(abc.ABC):
         *,
         read: Sequence[Request] | None = None,
     ) -> list[list[tuple[float, ...]] | None]:
-        """Log-probability of every token of each label, [row][label][token].
+        """Log-probability of every token of each label and of its end, [row][label][token].
 
         Args:
             who: index of the member that reads.
             rows: the rows, each once.
-            labels: what might follow, each on its own.
+            labels: what might follow, each on its own, as the whole rest of the reply.
             read: as in `draft`; answered at once, without a thought.
 
         Returns:
@@ -244,7 +249,9 @@ class Floor(abc.ABC):
         return line
 
     def _stop_there(self, line: Line) -> None:
-        place = stop_at(line.text, self._stop, line.thinking) if self._stop else None
+        place = None
+        if self._stop:
+            place = stop_at(line.text, self._stop, line.thinking, self.hidden)
         if place is not None:
             line.cut(place)
             line.finish = "stop"

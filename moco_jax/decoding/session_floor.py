@@ -13,15 +13,17 @@ import jax
 import numpy as np
 
 from moco_jax.decoding.combine import FIRST, Combine
+from moco_jax.decoding.continuations import Continuations, beyond, follow, replies
 from moco_jax.decoding.floor import Draft, DraftEnd, Floor, Line
 from moco_jax.decoding.groups import Weights
 from moco_jax.decoding.loop import LENGTH
-from moco_jax.decoding.pieces import pieces
-from moco_jax.decoding.render import Prompt, Speaker, at_once
+from moco_jax.decoding.pieces import pieces, shown_tokens
+from moco_jax.decoding.render import Prompt, Speaker
 from moco_jax.decoding.scoring import score_usage
 from moco_jax.decoding.session import Session
 from moco_jax.decoding.types import Request, Sampling, Usage
 from moco_jax.models.cost import generation_flops
+from moco_jax.models.tokenizer import special_tokens
 
 PyTree = Any
 Tokens = list[int]
@@ -75,6 +77,9 @@ class SessionFloor(Floor):
         ]
         self._views: list[list[tuple[str, Tokens] | None]] = [[None] * len(lines) for _ in speakers]
         self._heads: list[list[str | None]] = [[None] * len(lines) for _ in speakers]
+        self._shown = [
+            shown_tokens(speaker.tokenizer, sampling.stop, speaker.eos) for speaker in speakers
+        ]
         self._usages = [[Usage()] * len(lines) for _ in speakers]
 
     def draft(
@@ -126,30 +131,36 @@ class SessionFloor(Floor):
     ) -> list[list[tuple[float, ...]] | None]:
         """As in `Floor`; the text is read once for all labels."""
         speaker, session = self._speakers[who], self._sessions[who]
-        parts = [speaker.tokenizer.encode(label, add_special_tokens=False) for label in labels]
-        for label, part in zip(labels, parts, strict=True):
-            if not part:
-                raise ValueError(f"the label {label!r} has no tokens for {speaker.name} to score")
-        if read is None:
-            texts = self._texts(who, rows, None)
-        else:
-            asked = [at_once(speaker, one, self._sampling)[2] for one in read]
-            texts = [prompt.tokens[0].tolist() for prompt in asked]
-        longest = max(map(len, parts))
-        counts, _ = self._room(who, rows, texts, [longest] * len(rows))
-        fits = [counts[row] == longest for row in rows]
-        self._turn_to(who, rows, texts, fits)
-        acting = [row for row, fit in zip(rows, fits, strict=True) if fit]
-        found: dict[int, list[tuple[float, ...]]] = {row: [] for row in acting}
-        for part in parts:
-            labelled = [part if row in found else [] for row in range(self._width)]
-            scores = session.score(labelled) if acting else []
-            for row in acting:
+        asked: dict[int, Continuations] = {}
+        for index, row in enumerate(rows):
+            if read is None:
+                head = self._head(who, row) + self.lines[row].text
+                ready = follow(speaker, head, self._view(who, row), labels, ended=True)
+            else:
+                ready = replies(speaker, read[index], labels, self._sampling)
+            if ready is not None:
+                asked[row] = ready
+        texts = [one.prompt.tolist() for one in asked.values()]
+        self._turn_to(who, list(asked), texts, [True] * len(asked))
+        found: dict[int, list[tuple[float, ...]]] = {row: [] for row in asked}
+        for number in range(len(labels) if asked else 0):
+            parts = {row: one.texts[number] for row, one in asked.items()}
+            scores = session.score([parts.get(row, ()) for row in range(self._width)])
+            for row, part in parts.items():
                 found[row].append(tuple(scores[row].tolist()))
-        for row, text, fit in zip(rows, texts, fits, strict=True):
-            for part in parts if fit else ():
-                self._spend(who, row, score_usage(speaker.config, len(text), len(part), read=True))
+                read_before = len(asked[row].prompt)
+                cost = score_usage(speaker.config, read_before, len(part), read=True)
+                self._spend(who, row, cost)
         return [found.get(row) for row in rows]
+
+    @property
+    def hidden(self) -> set[str]:
+        """As in `Floor`."""
+        return {
+            special_tokens(speaker.tokenizer)[token]
+            for speaker, shown in zip(self._speakers, self._shown, strict=True)
+            for token in shown
+        }
 
     def usages(self, row: int) -> list[Usage]:
         """What each member spent on a row so far."""
@@ -183,7 +194,9 @@ class SessionFloor(Floor):
         if known is None or known[0] != text:
             tokens = [int(token) for token in prompt.tokens[who]]
             if text and prompt.cut:
-                tokens += self._speakers[who].tokenizer.encode(text, add_special_tokens=False)
+                template = self._speakers[who].template
+                tokens, (added,) = beyond(template, self._head(who, row), tokens, [text])
+                tokens += added
             elif text:
                 tokens = self._speakers[who].template.encode(self._head(who, row) + text)
             known = self._views[who][row] = text, tokens
@@ -255,7 +268,7 @@ class SessionFloor(Floor):
         full: bool,
     ) -> Draft:
         speaker = self._speakers[who]
-        parts, rest = pieces(speaker.tokenizer, before, tokens)
+        parts, rest = pieces(speaker.tokenizer, before, tokens, self._shown[who])
         finish: DraftEnd = "length"
         if ended:
             finish = "end" if int(tokens[-1]) in speaker.eos else "halt"

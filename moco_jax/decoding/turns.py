@@ -8,8 +8,9 @@ import dataclasses
 import functools
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
+from moco_jax.decoding.answers import split_answer
 from moco_jax.decoding.call import Call, Record, Row
 from moco_jax.decoding.floor import Line, Protocol
 from moco_jax.decoding.keys import digest
@@ -17,7 +18,6 @@ from moco_jax.decoding.render import Prompt
 from moco_jax.decoding.session_floor import SessionFloor, WeightsOf
 from moco_jax.decoding.source import source_digest
 from moco_jax.decoding.types import Response, Turn, Usage
-from moco_jax.models.tokenizer import split_reasoning
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,12 +103,13 @@ def _play_together(
     call.protocol.play(floor)
     floor.finish(floor.open, "length")
     seconds = (time.monotonic() - mark) / len(places)
-    return [_record(line, floor.usages(row), seconds) for row, line in enumerate(lines)]
+    hidden = floor.hidden
+    return [_record(line, floor.usages(row), seconds, hidden) for row, line in enumerate(lines)]
 
 
-def _record(line: Line, usages: Sequence[Usage], seconds: float) -> Record:
+def _record(line: Line, usages: Sequence[Usage], seconds: float, hidden: Collection[str]) -> Record:
     """What is kept of a finished row; the same whether it is new or was stored."""
-    reasoning, answer, _ = split_reasoning(line.text, line.thinking)
+    answer, reasoning = split_answer(line.text, line.thinking, hidden)
     record = {
         "text": answer,
         "reasoning": reasoning,

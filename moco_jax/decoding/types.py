@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Finish = Literal["stop", "length", "over_length"]
 Overflow = Literal["refuse", "truncate"]
@@ -193,6 +193,18 @@ class Response:
         fields["transcript"] = tuple(Turn(**turn) for turn in fields["transcript"])
         fields["notes"] = tuple((name, value) for name, value in fields["notes"])
         return cls(**fields)
+
+
+class Choices(NamedTuple):
+    """What a member thinks of a few labels as its whole reply.
+
+    Attributes:
+        logprobs: per label, the log-probability of its tokens and of the end behind them, summed.
+        usage: what it cost to find out.
+    """
+
+    logprobs: tuple[float, ...]
+    usage: Usage
 
 
 def spoken(response: Response, role: str) -> Turn:

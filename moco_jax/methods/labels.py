@@ -1,13 +1,10 @@
 """Decisions read from log-probabilities instead of generated text."""
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
-from moco_jax.decoding.render import at_once
-from moco_jax.decoding.scoring import Reading, score_usages
 from moco_jax.decoding.types import Request, Response, Turn, Usage
 from moco_jax.pool import Member
 from moco_jax.system import Context
@@ -18,10 +15,10 @@ class Weighed:
     """What a member thinks of a few labels as its reply.
 
     Attributes:
-        logprobs: per label, its mean log-probability per token, so that labels of several tokens
-            can be compared; all 0 if it was not asked.
+        logprobs: per label, the log-probability that it is the whole reply: of its tokens and the
+            end behind them, summed, so that "1" is told from "10"; all 0 if it was not asked.
         usage: what it cost to find out.
-        fits: whether the prompt stood within the member's context; one that does not is not asked.
+        fits: whether prompt and labels stood within the member's context; else it is not asked.
     """
 
     logprobs: tuple[float, ...]
@@ -49,46 +46,10 @@ def weigh(
         labels: the possible replies, the same for all.
     """
     members = [context.pool[who] if isinstance(who, int) else who for who, _ in asks]
-    ready = [
-        at_once(member, request, context.sampling)
-        for member, (_, request) in zip(members, asks, strict=True)
-    ]
-    fits = [
-        _room_for(member, labels) >= len(prompt.tokens[0])
-        for member, (_, _, prompt) in zip(members, ready, strict=True)
-    ]
-    rows = [
-        (member, request, label)
-        for member, (request, _, _), fit in zip(members, ready, fits, strict=True)
-        for label in labels
-        if fit
-    ]
-    found = iter(
-        context.engine.score(
-            [member for member, _, _ in rows],
-            [request for _, request, _ in rows],
-            [label for _, _, label in rows],
-            dataclasses.replace(context.sampling, thinking=False),
-        )
-    )
-    scores = [list(itertools.islice(found, len(labels))) if fit else [] for fit in fits]
-    costs = score_usages(
-        Reading(member.config, member.name, request.item, prompt.tokens[0], len(values))
-        for member, (request, _, prompt), each in zip(members, ready, scores, strict=True)
-        for values in each
-    )
-    results = []
-    for each, fit in zip(scores, fits, strict=True):
-        means = tuple(float(sum(values) / len(values)) for values in each)
-        usage = sum(itertools.islice(costs, len(each)), Usage())
-        results.append(Weighed(means if fit else (0.0,) * len(labels), usage, fit))
-    return results
-
-
-def _room_for(member: Member, labels: Sequence[str]) -> int:
-    """Most tokens of a prompt that leave a member room for every label."""
-    encoded = (member.tokenizer.encode(label, add_special_tokens=False) for label in labels)
-    return member.config.max_positions - max(map(len, encoded))
+    requests = [request for _, request in asks]
+    found = context.engine.choose(members, requests, labels, context.sampling)
+    unasked = Weighed((0.0,) * len(labels), Usage(), fits=False)
+    return [unasked if one is None else Weighed(one.logprobs, one.usage) for one in found]
 
 
 def as_reply(

@@ -5,7 +5,7 @@ import functools
 import hashlib
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from moco_jax.models import checkpoint_files
@@ -79,6 +79,13 @@ def load_tokenizer(path: PathLike) -> Any:
     return tokenizer
 
 
+@functools.lru_cache(maxsize=64)
+def special_tokens(tokenizer: Any) -> Mapping[int, str]:
+    """The texts of all tokens that decoding leaves out, by id."""
+    added = tokenizer.added_tokens_decoder.items()
+    return {int(token): entry.content for token, entry in added if entry.special}
+
+
 def eos_ids(
     tokenizer: Any,
     config: dict[str, Any] | None = None,
@@ -100,8 +107,9 @@ def eos_ids(
 class ChatTemplate:
     """Renders conversations as the token ids one model reads.
 
-    Without a chat template (a base model) the turns are plain text: the system prompt, an empty
-    line, then every turn on lines of its own, and the assistant's prefix on the last.
+    Without a chat template (a base model) the turns are plain text: the system prompt and an empty
+    line, then the turns, each on lines of its own, and nothing behind the last of them. A single
+    user turn is thus the text itself, and the assistant's prefix follows it as its answer would.
 
     Attributes:
         tokenizer: a `transformers` fast tokenizer.
@@ -113,6 +121,19 @@ class ChatTemplate:
     def source(self) -> str:
         """The Jinja text of the template (the default one of several); "" without one."""
         return self.tokenizer.get_chat_template() if self.tokenizer.chat_template else ""
+
+    @functools.cached_property
+    def closing(self) -> str:
+        """What the template writes behind an assistant's turn; "" where that cannot be told."""
+        said = "what was said"
+        if not self.source:
+            return ""
+        try:
+            turns = [_Turn("user", "?"), _Turn("assistant", said)]
+            _, found, behind = self._templated(turns, None, finished=True).rpartition(said)
+        except ValueError:
+            return ""
+        return behind if found else ""
 
     @functools.cached_property
     def _bos(self) -> list[int]:
@@ -254,7 +275,8 @@ def _turns(messages: Messages) -> list[_Turn]:
 
 
 def _plain(turns: list[_Turn]) -> str:
-    return "".join(turn.content + ("\n\n" if turn.role == "system" else "\n") for turn in turns)
+    breaks = ["\n\n" if turn.role == "system" else "\n" for turn in turns[:-1]]
+    return "".join(turn.content + end for turn, end in zip(turns, [*breaks, ""], strict=True))
 
 
 def _fold_system(turns: list[_Turn]) -> list[_Turn]:

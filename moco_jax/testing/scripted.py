@@ -1,14 +1,17 @@
 """An engine that computes nothing: a function says what every member answers."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from moco_jax.decoding.combine import FIRST, Combine
+from moco_jax.decoding.continuations import replies
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.floor import Draft, DraftEnd, Floor, Line, Protocol
-from moco_jax.decoding.render import Speaker
-from moco_jax.decoding.types import Request, Response, Sampling, Turn, Usage
+from moco_jax.decoding.render import Speaker, at_once
+from moco_jax.decoding.scoring import Reading, score_usages
+from moco_jax.decoding.types import Choices, Request, Response, Sampling, Turn, Usage
 
 Answer = Callable[[str, Request], str | Response]
 LogProb = Callable[[str, Request, str], float]
@@ -98,14 +101,40 @@ class ScriptedEngine(Engine):
         requests: Sequence[Request],
         continuations: Sequence[str],
         sampling: Sampling | None = None,
-    ) -> list[tuple[float, ...]]:
+    ) -> list[tuple[float, ...] | None]:
         """One log-probability per continuation, as if it were one token."""
         del sampling
         asks = zip(members, requests, continuations, strict=True)
-        scores: list[tuple[float, ...]] = []
+        scores: list[tuple[float, ...] | None] = []
         for member, request, text in asks:
             scores.append((self.weigh(member.name, request, text),))
         return scores
+
+    def choose(
+        self,
+        members: Sequence[Speaker],
+        requests: Sequence[Request],
+        labels: Sequence[str],
+        sampling: Sampling | None = None,
+    ) -> list[Choices | None]:
+        """The script's log-probability of each label, where the member's context holds them."""
+        settings = sampling or Sampling()
+        found: list[tuple[float, ...] | None] = []
+        costs: list[Reading] = []
+        for member, request in zip(members, requests, strict=True):
+            ready = replies(member, request, labels, settings)
+            if ready is None:
+                found.append(None)
+                continue
+            asked = at_once(member, request, settings)[0]
+            found.append(tuple(self.weigh(member.name, asked, label) for label in labels))
+            read = Reading(member.config, member.name, request.item, ready.prompt, 1)
+            costs += [read] * len(labels)
+        usages = score_usages(costs)
+        return [
+            one and Choices(one, sum(itertools.islice(usages, len(labels)), Usage()))
+            for one in found
+        ]
 
     def say(self, name: str, request: Request) -> str | Response:
         """What the script says, noted down."""

@@ -87,3 +87,52 @@ def test_templates_are_told_not_to_think():
     assert render((thinker,), Request.user("so?"), Sampling()).thinking
     request, _, prompt = at_once(thinker, Request.user("so?"), Sampling())
     assert (request.prefix, prompt.thinking) == ("", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "stop", "wanted", "kept"),
+    [
+        ("fin<|user|>XYZ", "<|user|>", "fin", 4),
+        ("fin<|user|>QXYZ", "<|user|>Q", "fin", 5),
+        ("fin<|user|>XYZ", "n<|user|>", "fi", 4),
+        ("fin<|user|><|system|>XYZ", "<|user|><|system|>", "fin", 5),
+        ("fin<|user|>XYZ", "user", "fin", 4),
+        ("fin<|user|>XYZ", "<|user|>Q", "finXYZ", 7),
+        ("fin<|user|>XYZ", "Y", "finX", 6),
+        ("fin<|end|>", "end", "fin", 4),
+        ("fin<|end|>", "<|end|>", "fin", 4),
+    ],
+)
+def test_stop_strings_may_be_or_hold_special_tokens(text, stop, wanted, kept):
+    for finish in (loop.STOP, loop.LENGTH):
+        answer = write(text, (stop,), finish=finish)
+        assert (answer.text, answer.kept) == (wanted, kept)
+        assert answer.finish == (
+            "length" if wanted == "finXYZ" and finish == loop.LENGTH else "stop"
+        )
+    # Tokens that stop are seen as soon as they are whole
+    tokens = np.array(TOKENIZER.encode(text))
+    writer = Writer(TOKENIZER, (0,), (stop,))
+    stops = [writer.stopped(tokens[:count], False) for count in range(1, len(tokens) + 1)]
+    assert stops == [wanted != "finXYZ" and count >= kept for count in range(1, len(tokens) + 1)]
+
+
+def test_special_tokens_that_stop_nothing_are_not_shown():
+    assert write("a<|user|>b<|end|>").text == "ab"
+    assert write("a<|user|>b<|end|>", ("no",)).text == "ab"
+
+
+def test_marks_of_reasoning_may_be_special_tokens():
+    tokenizer = dummy_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|user|>", "<think>", "</think>"]})
+    for text, stop, thinking, wanted in (
+        ("<think>hm. so</think>B<|end|>", (), False, ("B", "hm. so")),
+        ("hm. so</think>B", (), True, ("B", "hm. so")),
+        ("<think>hm. so</think>B. C", (".",), False, ("B", "hm. so")),
+        ("<think>hm. so</think>B<|user|>C", ("<|user|>",), False, ("B", "hm. so")),
+        ("<think>hm. so", (".",), False, ("", "hm. so")),
+        ("B. C", (".",), False, ("B", "")),
+    ):
+        tokens = np.array(tokenizer.encode(text))
+        answer = Writer(tokenizer, (0,), stop).write(tokens, loop.STOP, thinking)
+        assert (answer.text, answer.reasoning) == wanted

@@ -195,6 +195,35 @@ def test_end_tokens_and_own_settings_tell_members_apart():
     assert plain.tokens == first.tokens != drawn.tokens
 
 
+def test_what_did_not_fit_once_is_not_tried_again(monkeypatch):
+    plain, widths = schedule.run, []
+
+    def run(machine, jobs, stopped):
+        widths.append(machine.width)
+        if machine.width > 2:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: no room")
+        yield from plain(machine, jobs, stopped)
+
+    monkeypatch.setattr(schedule, "run", run)
+    engine = Engine(seed=1)
+    ask(engine)
+    assert widths == [8, 4, 2]
+    ask(engine)
+    assert widths == [8, 4, 2, 2]
+
+
+def test_scores_that_are_known_need_no_weights():
+    store = DictStore()
+    found = Engine(store=store).score([POOL[0]] * 6, ASKED, ["A"] * 6)
+
+    class Nothing:
+        def weights(self, groups, weights):
+            raise AssertionError("weights were brought to the device")
+
+    engine = Engine(store=store, residency=Nothing())
+    assert engine.score([POOL[0]] * 6, ASKED, ["A"] * 6) == found
+
+
 def test_charges_add_up_and_name_what_was_cached():
     charges = []
     engine = Engine(seed=1, store=DictStore(), meter=charges.append)

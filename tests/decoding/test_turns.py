@@ -8,8 +8,11 @@ import pytest
 from moco_jax.decoding.combine import Choice, Combine
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.floor import Draft, Protocol
+from moco_jax.decoding.loop import LENGTH
 from moco_jax.decoding.pieces import pieces
+from moco_jax.decoding.session import Session
 from moco_jax.decoding.types import Request, Sampling
+from moco_jax.decoding.work import Stream
 from moco_jax.pool import Pool
 from moco_jax.runs.ledger import Ledger
 from moco_jax.runs.planning.engine import Memo
@@ -167,7 +170,8 @@ def test_scores_are_those_of_the_engine():
             text, values = found[request.item, who]
             member = POOL[0] if who == 0 else POOL[2]
             asked = [dataclasses.replace(request, prefix=text)] * len(labels)
-            plain = Engine().score([member] * len(labels), asked, labels)
+            ended = [label + END for label in labels]
+            plain = Engine().score([member] * len(labels), asked, ended)
             for ours, theirs in zip(values, plain, strict=True):
                 np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=2e-5)
 
@@ -258,3 +262,45 @@ def test_spaces_before_words_are_kept_where_a_text_goes_on():
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<|x|>")
     assert pieces(tokenizer, [], [0, 2, 1]) == (("one", "s", " two"), "")
     assert pieces(tokenizer, [3, 0], [1, 2, 3, 0]) == ((" two", "s", "", " one"), "")
+
+
+def special(*names):
+    tokenizer = ascii_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": [*ROLES, *names]})
+    return tokenizer
+
+
+@pytest.mark.parametrize(
+    ("written", "stop", "wanted"),
+    [
+        ("ok<|user|>XYZ", ("<|user|>",), ("ok", "", "stop")),
+        ("ok<|user|>XYZ", ("<|user|>X",), ("ok", "", "stop")),
+        ("ok<|user|>XYZ", ("<|user|>Q",), ("okXYZ", "", "length")),
+        ("ok<|user|>XYZ", (), ("okXYZ", "", "length")),
+        ("<think>so</think>XYZ", (), ("XYZ", "so", "length")),
+        ("<think>so</think>X<|user|>Z", ("<|user|>", "s"), ("X", "so", "stop")),
+    ],
+)
+@pytest.mark.parametrize("patch", [1, 3, 20])
+def test_special_tokens_stop_and_part_texts_on_the_floor(monkeypatch, written, stop, wanted, patch):
+    tokenizer = special("<think>", "</think>")
+    member = dummy_member("says", 0, tokenizer=tokenizer)
+    wholes = tokenizer.encode(written, add_special_tokens=False)
+
+    def generate(self, counts, sampling, **settings):
+        start = len(member.template.render(REQUESTS[0].messages))
+        done = len(self.texts[0]) - start
+        said = np.array(wholes[done : done + counts[0]], np.int32)
+        self.texts[0] = np.concatenate([self.texts[0], said])
+        return [Stream(said, np.zeros(len(said), np.float32), said, LENGTH)]
+
+    def play(floor):
+        while floor.open:
+            floor.say(0, floor.open, floor.draft(0, floor.open, patch))
+
+    monkeypatch.setattr(Session, "generate", generate)
+    sampling = Sampling(max_new_tokens=len(wholes), temperature=0.0, stop=stop)
+    (response,) = Engine(width=1).take_turns(
+        [member], REQUESTS[:1], sampling, Protocol(play, "patches")
+    )
+    assert (response.text, response.reasoning, response.finish) == wanted

@@ -158,6 +158,10 @@ class Recorder(Engine):
         self.items |= {request.item for request in requests}
         return super().score(members, requests, continuations, sampling)
 
+    def choose(self, members, requests, labels, sampling=None):
+        self.items |= {request.item for request in requests}
+        return super().choose(members, requests, labels, sampling)
+
 
 @functools.cache
 def adapter_pool():

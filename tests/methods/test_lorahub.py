@@ -198,3 +198,15 @@ def test_whole_models_are_refused(pool):
 def test_bad_settings_are_named(settings, complaint):
     with pytest.raises(HyperparameterError, match=complaint):
         make_method("weight_lorahub", settings)
+
+
+def test_a_gold_beyond_the_context_is_named(pool):
+    class Short(Planted):
+        def score(self, members, requests, continuations, sampling=None):
+            found = super().score(members, requests, continuations, sampling)
+            return [None, *found[1:]]
+
+    bench = testing.workbench(pool, TASK.dev, engine=Short(pool, np.array((0.7, -0.4))))
+    method = make_method("weight_lorahub", {"space": "delta", "objective": "loss"})
+    with pytest.raises(NeedsError, match=f"{TASK.dev.items[0].id} with its gold answer, which exc"):
+        method.fit(bench)

@@ -55,13 +55,13 @@ def test_log_probabilities_decide():
     assert responses[0].usage.forwards > 3
 
 
-def test_long_labels_are_compared_per_token():
+def test_long_labels_are_compared_as_whole_replies():
     bench = testing.workbench(POOL, TASK.dev)
     ask = (0, question(TASK.test.items[0]))
     ((shares, usage),) = label_probabilities(bench, [ask], ["A", "12"])
-    scores = bench.score([ask, ask], ["A", "12"])
-    means = [scores[0][0], sum(scores[1]) / 2]
-    odds = math.exp(means[0] - means[1])
+    end = testing.members.END
+    scores = bench.score([ask, ask], [f"A{end}", f"12{end}"])
+    odds = math.exp(sum(scores[0]) - sum(scores[1]))
     assert shares[0] / shares[1] == pytest.approx(odds, rel=1e-5)
     assert usage.forwards == 2
 

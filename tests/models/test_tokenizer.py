@@ -128,7 +128,14 @@ def test_prompts_do_not_change_with_the_day():
 def test_base_model_reads_plain_text_with_one_bos():
     messages = [("system", "be brief"), ("user", "q")]
     chat = ChatTemplate(make())
-    assert chat.text(messages, prefix="It is") == "be brief\n\nq\nIt is"
+    assert chat.text(messages, prefix=" It is") == "be brief\n\nq It is"
+    assert chat.text([("user", "2+2=")]) == "2+2="
+    assert chat.text([("user", "2+2=")], prefix="4") == "2+2=4"
+    turns = [("user", "a"), ("assistant", "b"), ("user", "c")]
+    assert chat.text(turns) == "a\nb\nc"
+    assert chat.conversation(turns[:2])[1:] == chat.tokenizer.encode(
+        "a\nb", add_special_tokens=False
+    )
     tokens = chat.render(messages, prefix="It is")
     assert tokens[0] == 1
     assert tokens.count(1) == 1

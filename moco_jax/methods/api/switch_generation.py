@@ -5,8 +5,6 @@ import functools
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-import numpy as np
-
 from moco_jax.decoding.floor import Floor, Protocol
 from moco_jax.decoding.types import Request, Response, Sampling
 from moco_jax.method import Method, Needs, Workbench
@@ -114,8 +112,8 @@ class Switching(System):
         labels = [str(number) for number in range(count)]
         found: list[int | None] = []
         for scores in floor.score(selector, rows, labels, read=read):
-            means = [float(np.mean(values)) for values in scores or ()]
-            found.append(means.index(max(means)) if means else None)
+            likely = [sum(values) for values in scores or ()]
+            found.append(likely.index(max(likely)) if likely else None)
         return found
 
     @staticmethod

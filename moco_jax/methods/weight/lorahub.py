@@ -111,8 +111,15 @@ class LoraHub(Method):
         def likelihood(candidates: Sequence[Member]) -> list[float]:
             asks = [(who, question(item, purpose="dev")) for who in candidates for item in items]
             texts = [gold.answers[0] for gold in golds] * len(candidates)
-            values = [float(np.mean(found)) for found in bench.score(asks, texts)]
-            return [float(row) for row in np.reshape(values, (-1, count)).mean(-1)]
+            found = bench.score(asks, texts)
+            for (_, request), values in zip(asks, found, strict=True):
+                if values is None:
+                    raise NeedsError(
+                        f"{self.name}: objective='loss' reads {request.item} with its gold answer, "
+                        "which exceeds the context of the members; use objective='score'"
+                    )
+            means = [float(np.mean(values)) for values in found if values is not None]
+            return [float(row) for row in np.reshape(means, (-1, count)).mean(-1)]
 
         return likelihood
 

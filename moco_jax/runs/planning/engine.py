@@ -10,7 +10,7 @@ import numpy as np
 
 from moco_jax.decoding.buckets import PREFILL_BLOCK, power_bucket, prefill_rows
 from moco_jax.decoding.call import MOST_ROWS, Call, Record, Row, place_of
-from moco_jax.decoding.engine import CallT, Engine, Work, readings
+from moco_jax.decoding.engine import CallT, Engine, Scored, Work, readings
 from moco_jax.decoding.hooks import Charge
 from moco_jax.decoding.render import Prompt, Speaker
 from moco_jax.decoding.schedule import Job, slots_of
@@ -202,9 +202,9 @@ class PlanningEngine(Engine):
         member: Speaker,
         named: Sequence[tuple[str, Request]],
         rows: Sequence[tuple[np.ndarray, np.ndarray]],
-    ) -> list[tuple[float, ...]]:
+    ) -> list[Scored]:
         """Makes up log-probabilities, as different as their keys."""
-        found = []
+        found: list[Scored] = []
         usages = score_usages(readings(member, named, rows))
         for (name, request), (prompt, text), usage in zip(named, rows, usages, strict=True):
             key = self._key(score_key(place_of(member), prompt, text))
@@ -213,7 +213,7 @@ class PlanningEngine(Engine):
             value = -1.0 - int(key[:8], 16) / 2**32
             self.store.put(key, {"logprobs": [value] * len(text), "seconds": seconds})
             self.meter(Charge(name, request.purpose, usage, seconds, known is not None))
-            found.append((value,) * len(text))
+            found.append(((value,) * len(text), usage))
         return found
 
 
