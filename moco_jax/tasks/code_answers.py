@@ -4,6 +4,8 @@ Every function takes time linear in its text, up to the `LONGEST` characters tha
 """
 
 import ast
+import builtins
+import itertools
 import re
 import textwrap
 import warnings
@@ -15,7 +17,15 @@ LONGEST = 100_000
 ATTEMPTS = 12  # at cutting what follows a program
 PYTHON_TAGS = frozenset({"", "py", "python", "python2", "python3", "ipython", "py3"})
 
-_FENCE = re.compile(r"[ \t]{0,8}(`{3,20}|~{3,20})[ \t]{0,8}([\w+#.-]{0,30})(.{0,200})", re.DOTALL)
+# Blanks, marks of block quotes and of a list's item may stand in front of a fence.
+_FENCE = re.compile(
+    r"[ \t>]{0,40}(?:(?:[-*+•]|\d{1,3}[.)])[ \t]{1,8})?(`{3,20}|~{3,20})[ \t]{0,8}([\w+#.-]{0,30})"
+    r"(.{0,200})",
+    re.DOTALL,
+)
+_QUOTE = re.compile(r"[ \t]{0,8}(?:>[ \t]?)+")
+_TAGS = re.compile(r"</?(?:code|pre|python)>|\[/?(?:BEGIN|DONE|PYTHON|CODE)\]", re.IGNORECASE)
+_DEFINITION = re.compile(r"([ \t]{1,40})(?:def|class|from|import|async def|@)[ \t]*\w")
 _CODE_LINE = re.compile(r"(?:def|class|from|import|async def|@)[ \t]*[\w]|[A-Za-z_]\w{0,60} ?= ?\S")
 
 
@@ -43,13 +53,15 @@ def find_code(text: str, function: str | None, prompt_code: str) -> str | None:
     python = [block.source for block in found if block.tag in PYTHON_TAGS]
     sources = [*(block.source for block in found if block.tag not in PYTHON_TAGS), *python]
     for block in reversed(sources):
-        if defines(block, function):
-            return block
-    trimmed = [trim(source) for source in (*sources[-1:], text)]
-    for source in trimmed:
-        if source is not None and defines(source, function):
-            return source
-    for body in (*reversed(python), text):
+        for source in (block, textwrap.dedent(block)):
+            if defines(source, function):
+                return without_prose(source)
+    bare = _TAGS.sub("\n", text)
+    trimmed = [trim(source) for source in (*sources[-1:], bare, _indented(bare))]
+    for program in trimmed:
+        if program is not None and defines(program, function):
+            return without_prose(program)
+    for body in (*reversed(python), text, _head(text)):
         completed = complete(prompt_code, body)
         if completed is not None and defines(completed, function):
             return completed
@@ -61,21 +73,37 @@ def find_code(text: str, function: str | None, prompt_code: str) -> str | None:
 
 
 def blocks(text: str) -> list[Block]:
-    """Fenced blocks in order; the last may be cut off before its closing fence."""
+    """Fenced blocks in order; the last may be cut off before its closing fence.
+
+    What stands in front of a fence, as in lists and quotes, is taken off the lines of its block.
+    """
     found: list[Block] = []
-    tag, fence, lines = "", "", list[str]()
+    tag, fence, margin, lines = "", "", "", list[str]()
     for line in text.split("\n"):
         match = _FENCE.match(line)
         if not fence and match is not None:
             fence, tag, lines = match[1], match[2].lower(), []
+            margin = line[: match.start(1)]
             if match[3].strip():  # words after the tag are code on the fence's own line, or notes
                 lines = [match[3].strip().rstrip("`")] if "`" in match[3] else []
         elif fence and match is not None and match[1][0] == fence[0] and len(match[1]) >= 3:
             found.append(Block(tag, "\n".join(lines)))
             fence = ""
         elif fence:
-            lines.append(line)
+            lines.append(_within(line, margin))
     return [*found, Block(tag, "\n".join(lines))] if fence else found
+
+
+def _within(line: str, margin: str) -> str:
+    """A line without the margin of the block that it stands in, as far as it has it."""
+    if ">" in margin:
+        line = _QUOTE.sub("", line, count=1)
+        margin = _QUOTE.sub("", margin, count=1)
+    if line.startswith(margin):
+        return line[len(margin) :]
+    width = len(margin.expandtabs(4))
+    blanks = len(line) - len(line.lstrip())
+    return line[min(blanks, width) :] if "\t" not in line[:blanks] else line.lstrip()
 
 
 def parse(source: str) -> ast.Module | None:
@@ -146,6 +174,61 @@ def trim(text: str) -> str | None:
         if not lines:
             return None
     return None
+
+
+def _indented(text: str) -> str:
+    """The lines from the first indented definition on that are indented as deep, without that."""
+    lines = text.split("\n")
+    starts = [(at, match[1]) for at, line in enumerate(lines) if (match := _DEFINITION.match(line))]
+    if not starts:
+        return ""
+    first, margin = starts[0]
+    kept: list[str] = []
+    for line in lines[first:]:
+        if line.strip() and not line.startswith(margin):
+            break
+        kept.append(line[len(margin) :])
+    return "\n".join(kept)
+
+
+def _head(text: str) -> str:
+    """The indented lines that a text begins with, if it begins so."""
+    lines = text.strip("\n").split("\n")
+    kept = itertools.takewhile(lambda line: not line.strip() or line[0] in " \t", lines)
+    return "\n".join(kept)
+
+
+def without_prose(source: str) -> str:
+    """A program without words at its top level that only happen to be Python, such as "Done".
+
+    They are bare names, lists of names, or "Note: simple", with a name that nothing defines.
+    """
+    tree = parse(source)
+    if tree is None:
+        return source
+    stored = {
+        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
+    known = defined_names(tree) | stored | set(dir(builtins))
+    if "*" in known:
+        return source
+    lines = source.split("\n")
+    for node in reversed(tree.body):
+        if _is_prose(node, known):
+            del lines[node.lineno - 1 : node.end_lineno]
+    return "\n".join(lines)
+
+
+def _is_prose(node: ast.stmt, known: set[str]) -> bool:
+    if isinstance(node, ast.AnnAssign) and node.value is None:
+        words: ast.expr = node.annotation
+    elif isinstance(node, ast.Expr):
+        words = node.value
+        if any(isinstance(part, ast.Call | ast.Await) for part in ast.walk(words)):
+            return False
+    else:
+        return False
+    return any(isinstance(part, ast.Name) and part.id not in known for part in ast.walk(words))
 
 
 def _ends_statement(line: str) -> bool:

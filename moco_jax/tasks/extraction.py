@@ -8,18 +8,18 @@ In this order, always on what stands after the thinking: the last non-empty `\bo
 import re
 from collections.abc import Iterator
 
+from moco_jax.tasks import answer_words as words
 from moco_jax.tasks.markup import boxes, clean, open_box, strip_thinking, tagged, unwrap
 
 LONGEST = 2000  # characters of a marked answer that are looked at
 LONGEST_BARE = 500  # characters of a text without any mark that still counts as an answer
 
-_WORDS = r"answer|solution|答案|回答|答え|ответ|antwort|respuesta|réponse|resposta|risposta|정답"
 MARKER = re.compile(
-    rf"(?:{_WORDS})(?!\w)[*_\"'`]{{0,4}}(?:[ \t]to[ \t][^.:\n]{{1,100}}?)?[ \t]{{0,4}}"
-    r"(?:is\b|are\b|(?:would|should|must|will)[ ]be\b|=|:|：|是|为|は)"
+    rf"(?:{words.ANSWER})[*_\"'`]{{0,4}}(?:[ \t]to[ \t][^.:\n]{{1,100}}?)?[ \t]{{0,4}}"
+    rf"(?:{words.IS}|(?:would|should|must|will)[ ]be\b|=|:|：)"
     r"[*_]{0,4}[ \t]{0,4}(?::[*_]{0,4})?"
     r"(?:(?:therefore|thus|then|simply|exactly|definitely|clearly|approximately|roughly)\b)?"
-    r"|(?:答案|回答)(?:是|为)[:：]?"
+    r"|(?:उत्तर|উত্তর|جواب|정답|답)[ ](?=[\d$\\-])"
     rf"|^[#*_ \t]{{0,8}}(?:final[ \t]|correct[ \t])?answer[*_:]{{0,4}}[ \t]{{0,4}}(?=\r?\n)",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -28,16 +28,24 @@ HASHES = re.compile(r"(?:^|[ \t])#{4}[ \t]{0,4}(?=[^\s#])")
 OPENING = re.compile(r"(?:\s|\\\[\s|\$\$\s|```\w{0,12}\n)*+")
 # "The answer is not 5" and "I hope this answer is clear" state nothing.
 NEGATED = re.compile(
-    r"\s{0,4}(?:(?:not|n't)\b"
+    rf"\s{{0,4}}(?:(?:not|n't|{words.NOT_BEFORE})\b|(?:{words.NOT_TOUCHING})"
     r"|(?:clear|correct|right|helpful|wrong|incorrect)[.!]{0,3}[ \t]{0,4}(?:\n|\Z))"
 )
-REASON = re.compile(r",?[ \t]because\b|, (?:since|which|so)\b")
+REASON = re.compile(
+    r",?[ \t](?:because|weil|parce que|puisque|porque|perché|потому что|ponieważ|omdat)\b"
+    r"|, (?:since|which|so|da|denn|car|ya que|poiché|так как)\b"
+    r"|[,，、]\s?(?:因为|因為|なぜなら|왜냐하면)"
+)
+# What ends a sentence behind the answer, in languages whose verb comes last.
+FINAL_VERB = re.compile(r"(?:です|である|だ|입니다|이다|\s(?:है|ہے|است|হয়))[।.。]?\Z")
 UNCLOSED = re.compile(r"\A\\box(?:ed)?[ \t]{0,4}\{?")
 JSON_ANSWER = re.compile(
     r'"(?:final[_ ]?)?answer"\s{0,4}:\s{0,4}(?:"((?:[^"\\]|\\.)*+)"|([\w.+-]{1,40}))', re.IGNORECASE
 )
 # A dot ends the sentence after a longer word, a number or a bracket, not after initials or "St.".
-SENTENCE = re.compile(r"(?:(?<=[^\W\d_]{4})|(?<=[\d)\]}*$]))[.!?][ \t]{1,4}(?=[A-Z])")
+SENTENCE = re.compile(
+    r"(?:(?<=[^\W\d_]{4})|(?<=[\d)\]}*$]))[.!?][ \t]{1,4}(?=[A-ZÀ-ÞА-ЯΑ-Ω])|[。।](?=.)"
+)
 
 
 def extract_answer(text: str) -> str | None:
@@ -98,4 +106,4 @@ def statement(line: str) -> str:
     for end in (SENTENCE.search(line), REASON.search(line)):
         if end is not None:
             line = line[: end.start()] or line
-    return line
+    return FINAL_VERB.sub("", line.rstrip("*_ ")) or line

@@ -15,6 +15,8 @@ WRAPPING = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it)|mbox|box|boxed)\
 TAG_OPEN = re.compile("<answer>", re.IGNORECASE)
 TAG_CLOSE = re.compile("</answer>", re.IGNORECASE)
 BRACKET_RUN = re.compile(r"[()\[\]{}<>]+(?: [()\[\]{}<>]+)*", re.ASCII)
+BEHIND_DIGIT = re.compile(r"\d\s?(?:\\[,;:! ]|~)?\s?\Z")
+UNIT_OPENS = re.compile(r"\s?(?:(?!(?:st|nd|rd|th)\b)[^\W\d_]{2}|[mgshlJNVW]\s?[}/^])")
 WRAPPERS = (("**", "**"), ("__", "__"), ("*", "*"), ("`", "`"), ("$", "$"), ('"', '"'), ("'", "'"))
 LATEX_WRAPPERS = (("\\(", "\\)"), ("\\[", "\\]"), ("“", "”"), ("‘", "’"), ("「", "」"))
 
@@ -95,6 +97,10 @@ def unwrap(text: str) -> str:
     position = 0
     for start, end in sorted(cuts):
         kept.append(text[position:start])
+        # A unit stays apart from its number
+        behind_digit = BEHIND_DIGIT.search(text[max(0, start - 6) : start])
+        if end > start + 1 and behind_digit and UNIT_OPENS.match(text, end):
+            kept.append(" ")
         position = end
     return "".join([*kept, text[position:]])
 

@@ -1,7 +1,8 @@
 r"""Our small rules for numbers: what a text is worth, and when two texts are worth the same.
 
-Read are integers, decimals, thousands commas, `a/b`, `\frac{a}{b}`, `\frac12`, mixed numbers
-(`2 1/3`), scientific notation (`1.5e3`, `1.5 x 10^3`, `1.5 \times 10^{3}`), any sign, a leading
+Read are integers, decimals, thousands commas (also `{,}`, `\,` and blanks), `a/b`,
+`\frac{a}{b}`, `\frac12`, mixed numbers (`2 1/3`), scientific notation (`1.5e3`, `1.5 x 10^3`,
+`1.5 \times 10^{3}`), any sign, a leading
 currency sign, and a trailing `%` or degree sign, which count as units: `50%` is worth 50. So do
 the words dollars, percent, degrees and units.
 Lists are numbers between commas, in square brackets or none. Roots, powers, constants and
@@ -23,6 +24,7 @@ _POWER = (
     r"(?:[e](?P<e>[+-]?\d{1,4})|\s?(?:\*|x|×|\\times|\\cdot)\s?10\s?\^\s?\{?(?P<p>[+-]?\d{1,4})\}?)"
 )
 DECIMAL = re.compile(rf"(?P<sign>[+-]?)\s?(?P<body>{_DECIMAL}){_POWER}?", re.IGNORECASE | re.ASCII)
+SPACED_THOUSANDS = re.compile(r"[+-]?[$€£¥]?\d{1,3}(?: \d{3})+(?:\.\d+)?", re.ASCII)
 FRACTION = re.compile(r"([+-]?)\s?(?:(\d+)\s)?([+-]?\d+)\s?/\s?([+-]?\d+)", re.ASCII)
 FRAC = re.compile(
     r"([+-]?)\s?(\d*)\s?\\[dtc]?frac\s?(?:\{\s?([+-]?\d+)\s?\}|(\d))\s?(?:\{\s?([+-]?\d+)\s?\}|(\d))",
@@ -56,6 +58,9 @@ def parse_number(text: str) -> Number | None:
 
 def _without_units(text: str) -> str:
     text = text.replace("\\!", "").replace("\\,", "").replace("\\$", "$").replace("−", "-")
+    text = text.replace("{,}", ",")
+    if SPACED_THOUSANDS.fullmatch(text):
+        text = text.replace(" ", "")
     text = re.sub(
         r"(?:\\?%|\^ ?\{?\\circ\}?|°|\\degree| (?:dollar|degree|unit)s?| usd| percent)$", "", text
     ).rstrip()

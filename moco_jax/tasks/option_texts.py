@@ -4,18 +4,22 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from moco_jax.tasks import answer_words as words
 from moco_jax.tasks.markup import clean
 
 SHORT_OPTION = 4  # characters; shorter option texts turn up by chance
 WINDOW = 400  # characters after a declaration that are looked at
 
-RULED_OUT = re.compile(
-    r"[)\]*_.:]{0,4}\s{0,2}(?:(?:is|are|was|seems|looks|must be)\s)?(?:also\s)?"
-    r"(?:not|wrong|incorrect|out|false|eliminated|ruled out|does not|doesn't|cannot|can't|isn't)\b",
-    re.IGNORECASE,
+_RULED_OUT = (
+    rf"\s{{0,2}}[(:–—-]?\s?(?:(?:{words.IS}|seems|looks|must be|이|가|が)\s{{0,2}})?"
+    rf"(?:(?:n'est pas|not|nicht|no)?\s?{words.WRONG}|{words.NOT}|[❌✗✘✖])"
 )
+RULED_OUT = re.compile(rf"[)\]*_.:]{{0,4}}{_RULED_OUT}", re.IGNORECASE)
+_RULED_OUT_AT_ONCE = re.compile(rf"[)\]*_]{{0,4}}{_RULED_OUT}", re.IGNORECASE)
 NEGATION = re.compile(
-    r"\b(?:not|nor|isn't|never|except)\s{1,2}(?:the\s)?[(*\"']{0,3}\Z", re.IGNORECASE
+    rf"(?:(?<!\w)(?:{words.NOT_BEFORE})\s{{1,2}}(?:(?:the|option|answer|der|die|das|la|le|el|il)\s){{0,2}}"
+    rf"|(?:{words.NOT_TOUCHING})\s?)[(*\"']{{0,3}}\Z",
+    re.IGNORECASE,
 )
 LINE_LETTER = re.compile(r"^[ \t*(-]{0,6}([A-Z])[).:](?=\s)", re.MULTILINE)
 
@@ -90,9 +94,7 @@ def _mentions(line: str, option: str) -> list[tuple[int, int]]:
     end = len(line)
     while option and (start := line.rfind(option, 0, end)) >= 0:
         stop = start + len(option)
-        if _stands_alone(line, start, stop) and not (
-            negated(line, start) or RULED_OUT.match(line, stop)
-        ):
+        if _stands_alone(line, start, stop) and not (negated(line, start) or ruled_out(line, stop)):
             return [(start, stop)]
         end = stop - 1
     return []
@@ -113,10 +115,21 @@ def _inside(span: tuple[int, int], other: tuple[int, int]) -> bool:
 
 def negated(text: str, start: int) -> bool:
     """Whether a "not", "nor", "never" or "except" stands right before a position."""
-    return NEGATION.search(text[max(0, start - 12) : start]) is not None
+    return NEGATION.search(text[max(0, start - 32) : start]) is not None
 
 
 def fold(text: str) -> str:
     """Case and spacing aside, without markup around it and final dots."""
     folded = unicodedata.normalize("NFKC", clean(text)).casefold()
     return " ".join(folded.split()).rstrip(".")
+
+
+def ruled_out(text: str, end: int, *, at_once: bool = False) -> bool:
+    """Whether what stands at `end`, behind a letter, says that it is wrong.
+
+    Args:
+        text: an output.
+        end: a place in it.
+        at_once: within the sentence of the letter.
+    """
+    return (_RULED_OUT_AT_ONCE if at_once else RULED_OUT).match(text, end) is not None

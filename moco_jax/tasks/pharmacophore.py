@@ -9,13 +9,13 @@ import random
 import re
 from collections.abc import Sequence
 
+from moco_jax.tasks.code_answers import blocks
 from moco_jax.tasks.sandbox import Limits, Program, Result
 
 FUNCTION = "check_pharmacophore"
 LIMITS = Limits(cpu_seconds=60, wall_seconds=60.0, memory_bytes=4 << 30)
 LONGEST = 50_000
 
-FENCED = re.compile(r"```[^\n`]{0,40}\n(.*?)(?:```|\Z)", re.DOTALL)
 DEFINES = re.compile(rf"^(?:def {FUNCTION}\s?\(|{FUNCTION}\s?=)", re.MULTILINE)
 
 QUESTION = """\
@@ -53,11 +53,10 @@ def question(actives: Sequence[str], decoys: Sequence[str]) -> str:
 
 def code(text: str) -> str | None:
     """The last code block that defines the function, else the text itself if it does."""
-    blocks = [match.group(1) for match in FENCED.finditer(text[:LONGEST])]
-    found = [source for source in (*blocks, text[:LONGEST]) if DEFINES.search(source)]
-    if not found:
-        return None
-    return next((block for block in reversed(blocks) if DEFINES.search(block)), found[-1])
+    fenced = [block.source + "\n" for block in blocks(text[:LONGEST])]
+    return next(
+        (source for source in (*reversed(fenced), text[:LONGEST]) if DEFINES.search(source)), None
+    )
 
 
 def program(source: str, actives: Sequence[str], decoys: Sequence[str]) -> Program:

@@ -21,6 +21,12 @@ _DROPPED = re.compile(
     r"\\(?:left|right|big|Big|bigl|bigr|displaystyle|quad|qquad)(?![A-Za-z])|\\[!,;: ]|~"
     r"|\^ ?\{?\\circ\}?|\\degree"
 )
+_TEMPERATURE = re.compile(
+    r"(?:\^ ?\{?\\circ\}?|\\degree|°)\s?(?:\\(?:text|mathrm)\{\s?)?([CcFf])(?![A-Za-z])\}?"
+)
+_DEGREES = {"c": "celsius", "f": "fahrenheit"}
+# A thin space between a number and a word stays a space.
+_THIN_UNIT = re.compile(r"(?<=\d)\s?(?:\\[,;: ]|~)\s?(?=[^\W\d_]{2})")
 _RENAMED = ((r"\dfrac", r"\frac"), (r"\tfrac", r"\frac"), (r"\cfrac", r"\frac"))
 _OPERATORS = {"times": "*", "cdot": "*", "div": "/", "leq": "<=", "le": "<=", "geq": ">="}
 _OPERATORS |= {"ge": ">=", "lt": "<", "gt": ">", "ne": "!=", "neq": "!=", "pi": "pi"}
@@ -55,7 +61,9 @@ def canonical_text(text: str) -> str:
 
 def plain(text: str) -> str:
     r"""Case-folded, without markup and spacing commands, one form per character and command."""
-    text = unicodedata.normalize("NFKC", text.translate(_CHARACTERS))
+    text = _TEMPERATURE.sub(lambda match: f" {_DEGREES[match.group(1).lower()]}", text)
+    text = unicodedata.normalize("NFKC", text.translate(_CHARACTERS)).replace("{,}", ",")
+    text = _THIN_UNIT.sub(" ", text)
     text = unwrap(clean(text).replace("\\%", "%").replace("\\$", "$"))
     text = clean(_DROPPED.sub("", text)).casefold()
     for old, new in _RENAMED:

@@ -41,6 +41,12 @@ CASES = [
     ),
     ("detectable_content:postscript", {"postscript_marker": "P.P.S"}, ["P. P. S x"], ["P.S. x"]),
     (
+        "detectable_content:postscript",
+        {"postscript_marker": "P.P.S."},
+        ["Bye.\nP.P.S x", "Bye.\np.p.s: x", "P.P.S. x"],
+        ["P.S. x", "PPS x"],
+    ),
+    (
         "detectable_format:constrained_response",
         {},
         ["So: My answer is no. Yes."],

@@ -70,11 +70,14 @@ def _bracketed(line: str) -> int:
 
 
 def postscript(text: str, postscript_marker: str) -> bool:
-    """The marker in any case, with or without blanks between its letters."""
+    """The marker in any case, with or without blanks between its letters.
+
+    "P.P.S." needs no last dot, as the paper's own marker "P.P.S" has none; "P.S." does.
+    """
     letters = [re.escape(letter) for letter in postscript_marker.casefold() if letter.isalnum()]
     if not letters:
         return postscript_marker.casefold() in text.casefold()
-    final = re.escape(".") if postscript_marker.endswith(".") else ""
+    final = re.escape(".") if postscript_marker.endswith(".") and len(letters) < 3 else ""
     return re.search(r"\.\s?".join(letters) + final, text.casefold()) is not None
 
 

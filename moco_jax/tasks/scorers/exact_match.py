@@ -3,10 +3,11 @@
 from moco_jax.tasks.extraction import extract_answer
 from moco_jax.tasks.items import Gold, Item
 from moco_jax.tasks.mathematics import same_mathematics
-from moco_jax.tasks.numbers import parse_number, parse_numbers, same_number
+from moco_jax.tasks.numbers import parse_numbers, same_number, spell
 from moco_jax.tasks.scorers.base import Scorer
 from moco_jax.tasks.scorers.fields import read_free_text
 from moco_jax.tasks.spelling import canonical_text, plain
+from moco_jax.tasks.units import goes_on, parse_measure, same_measure
 
 
 def extract(item: Item, text: str) -> str | None:
@@ -15,8 +16,9 @@ def extract(item: Item, text: str) -> str | None:
 
 
 def canonical(item: Item, parsed: str) -> str:
-    """One spelling per value, see `canonical_text`."""
-    return canonical_text(parsed)
+    """One spelling per value, see `canonical_text`; of a number with its unit, the number."""
+    measure = parse_measure(plain(parsed))
+    return spell(measure.number) if measure is not None and measure.unit else canonical_text(parsed)
 
 
 def compare(item: Item, gold: Gold, parsed: str) -> float:
@@ -28,14 +30,18 @@ def compare(item: Item, gold: Gold, parsed: str) -> float:
 def equal(parsed: str, answer: str, typed_float: bool = False) -> bool:
     """Same spelling, or numbers (lists of numbers) that `same_number` takes for the same.
 
+    A unit that only one side writes counts for nothing; two different units are two answers.
+
     What is not decided by these and looks like mathematics on both sides goes to math-verify.
     """
     if canonical_text(parsed) == canonical_text(answer):
         return True
     given, wanted = plain(parsed), plain(answer)
-    number, gold = parse_number(given), parse_number(wanted)
-    if number is not None and gold is not None:
-        return same_number(number, gold, typed_float)
+    measure, gold = parse_measure(given), parse_measure(wanted)
+    if measure is not None and gold is not None:
+        return same_measure(measure, gold, typed_float)
+    if (measure is None) != (gold is None) and goes_on(given if measure is None else wanted):
+        return False
     numbers, golds = parse_numbers(given), parse_numbers(wanted)
     if numbers is None or golds is None:
         return same_mathematics(parsed, answer)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from moco_jax.tasks import kernels
+from moco_jax.tasks.code_answers import blocks
 from moco_jax.tasks.items import Gold, Item
 from moco_jax.tasks.markup import strip_thinking
 from moco_jax.tasks.sandbox import Program, Result
@@ -22,7 +23,6 @@ RIGHT = 0.25  # for a right module that is no faster
 FASTER = 0.5  # for any speed-up, before what its size earns
 
 LONGEST = 200_000
-FENCED = re.compile(r"```[^\n`]{0,40}\n(.*?)(?:```|\Z)", re.DOTALL)
 DEFINES = re.compile(r"^class ModelNew\b", re.MULTILINE)
 ID = re.compile(r"l(\d+)_")
 
@@ -64,8 +64,8 @@ def read(row: Mapping[str, Any]) -> Content:
 def extract(item: Item, text: str) -> str | None:
     """The last code block that defines `ModelNew`, else the whole text if it does."""
     text = strip_thinking(text)[:LONGEST]
-    blocks = [match.group(1) for match in FENCED.finditer(text)]
-    return next((found for found in (*reversed(blocks), text) if DEFINES.search(found)), None)
+    fenced = [block.source for block in blocks(text)]
+    return next((found for found in (*reversed(fenced), text) if DEFINES.search(found)), None)
 
 
 def canonical(item: Item, parsed: str) -> str:
