@@ -5,16 +5,25 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
+from moco_jax.tasks.surrogates import refuse_halves
+
 Finish = Literal["stop", "length", "over_length"]
 Overflow = Literal["refuse", "truncate"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Message:
-    """One turn of a conversation; `role` is "system", "user" or "assistant"."""
+    """One turn of a conversation; `role` is "system", "user" or "assistant".
+
+    Raises:
+        ValueError: the text holds a lone surrogate, which nothing can encode.
+    """
 
     role: str
     content: str
+
+    def __post_init__(self) -> None:
+        refuse_halves(self.content, f"the {self.role} message")
 
 
 @dataclasses.dataclass(frozen=True)

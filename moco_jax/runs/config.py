@@ -10,6 +10,7 @@ from moco_jax.decoding.placement import read_sizes
 from moco_jax.decoding.types import Sampling
 from moco_jax.runs import words
 from moco_jax.tasks.judging import ROLES
+from moco_jax.tasks.surrogates import refuse_halves
 
 DTYPES = ("float32", "bfloat16", "float16", "int8")
 AUTO = "auto"
@@ -108,6 +109,7 @@ class RunConfig:
         if not isinstance(record, dict):
             raise ValueError(f"{path} must hold one JSON object, not a {type(record).__name__}")
         try:
+            refuse_halves(record, "the config")
             return cls.from_record(record.get("config", record))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error

@@ -19,8 +19,9 @@ SOURCES = {
 """Where those come from that are not in the archive."""
 
 HOW_TO_GET = (
-    "modelco is the reference's package: unpack that release and pass "
-    "--data_dir=.../model_collaboration/data. A name that begins with hub: is a task's name itself."
+    "modelco is MoCo's package: fetch it with `pip download --no-deps modelco==1.1.2`, unpack it "
+    "(tar xzf modelco-1.1.2.tar.gz), and pass "
+    "--data_dir=modelco-1.1.2/model_collaboration/data (data_dir= in Python)."
 )
 
 

@@ -5,11 +5,12 @@ reads a dataset's splits and renames its columns: after the question mark stand 
 which splits (or slices of them) are dev and test, the kind, and field=column pairs.
 """
 
+import contextlib
 import hashlib
 import json
 import pathlib
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,13 +94,51 @@ def _load(spec: Spec, split: str) -> Any:
     import datasets
 
     try:
-        return datasets.load_dataset(spec.path, spec.config, split=split)
+        with _no_waiting(spec):
+            return datasets.load_dataset(spec.path, spec.config, split=split)
+    except (ConnectionError, datasets.exceptions.DatasetNotFoundError) as error:
+        raise ValueError(
+            f"the dataset {spec.path!r} could not be found on the hub, nor in this machine's cache "
+            f"({type(error).__name__}). Check the name and the network (gated datasets need "
+            "`hf auth login`); or download it and name its folder, as hub:/the/folder?..."
+        ) from error
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise ValueError(
             f"split {split!r} of the dataset {spec.path!r} cannot be loaded "
             f"({type(error).__name__}: {error}). It has {_splits(spec)}. Name what to take for "
             f"dev and test, such as {PREFIX}{spec.path}?dev=train[:200]&test=train[200:]"
         ) from error
+
+
+@contextlib.contextmanager
+def _no_waiting(spec: Spec) -> Iterator[None]:
+    """Without the hub's retries (25 seconds and 11 lines a file) where it cannot be reached.
+
+    What was downloaded before is then read from the cache, at once.
+    """
+    import datasets
+    from huggingface_hub import constants
+
+    if pathlib.Path(spec.path).exists() or constants.HF_HUB_OFFLINE or _reachable():
+        yield
+        return
+    before = datasets.config.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = False, before
+
+
+def _reachable() -> bool:
+    """Whether the hub answers one request."""
+    import huggingface_hub
+
+    try:
+        huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=10)
+    except Exception:  # whichever HTTP library the hub's client stands on
+        return False
+    return True
 
 
 def _splits(spec: Spec) -> str:

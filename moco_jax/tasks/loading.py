@@ -7,14 +7,23 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from absl import logging
+
 from moco_jax.tasks import hub
 from moco_jax.tasks.datasets import HOW_TO_GET, datasets
+from moco_jax.tasks.golds import unreadable
 from moco_jax.tasks.items import Gold, Item, Split, numbered
 from moco_jax.tasks.scorers import scorer_for
+from moco_jax.tasks.surrogates import refuse_halves
 from moco_jax.tasks.task import Task
 from moco_jax.tasks.templates import TEMPLATES, check_template, option_lines, render
 
 PACKAGED = pathlib.Path(__file__).parent.parent / "tiny" / "tasks"
+SPLITS = (
+    "Methods learn from dev and are scored on test; of a file with test rows only, move some to "
+    "dev (20 or more), even for methods that look at none"
+)
+SHOWN = 120  # characters of a gold in a warning
 SUFFIXES = (".json", ".jsonl")
 
 
@@ -52,12 +61,17 @@ def load_task(
     place, name, data, content_hash = read_task(name_or_path, data_dir)
     kind = kind or data.get("task_type")
     if not isinstance(kind, str):
-        raise ValueError(f"{place} names no 'task_type'; add one or pass kind=")
+        raise ValueError(
+            f"{place} names no 'task_type', which says how it is scored; add one, such as "
+            "exact_match, or name it with --kind=exact_match (kind= in Python)"
+        )
     scorer_for(kind)
     template = TEMPLATES[kind] if prompt_template is None else prompt_template
+    refuse_halves(template, "prompt_template")
     check_template(template)
     dev, dev_left_out = _read_split(place, data, "dev", kind, template)
     test, test_left_out = _read_split(place, data, "test", kind, template)
+    _warn_of_golds(place, {"dev": dev, "test": test})
     identity = json.dumps([content_hash, kind, ratio, template])
     return Task(
         name=name,
@@ -130,22 +144,35 @@ def task_files(folder: pathlib.Path) -> list[pathlib.Path]:
 
 def _unknown(name: str, known: list[str], data_dir: str | pathlib.Path | None) -> str:
     if name in datasets():
-        known_as = datasets()[name]
-        where = "no --data_dir was given" if data_dir is None else f"{data_dir} does not hold it"
-        from_hub = hub.is_hub(known_as.source)
-        how = f"Pass --task={known_as.source}, see docs/tasks.md." if from_hub else HOW_TO_GET
-        return (
-            f"task {name!r} ({known_as.what}) is known but not here: {where}. "
-            f"Its source is {known_as.source}. {how}"
-        )
-    lower = {each.casefold(): each for each in known}
+        return f"task {_not_here(name, data_dir)}"
+    lower = {each.casefold(): each for each in [*datasets(), *known]}
     nearest = [lower[each] for each in difflib.get_close_matches(name.casefold(), lower)]
-    offer = f"did you mean {' or '.join(nearest)}?" if nearest else f"known are {known}."
-    if data_dir is None:
-        remedy = "Pass data_dir= (the folder that holds <name>.json) or a path to the file."
+    if not nearest:
+        offer = f"known are {', '.join(known)}, and what moco list tasks shows."
+    elif nearest[0] in known:
+        offer = f"did you mean {' or '.join(nearest)}?"
     else:
-        remedy = f"data_dir={str(data_dir)!r} holds no {name}.json; a path works as well."
+        offer = f"did you mean {' or '.join(nearest)}? {_not_here(nearest[0], data_dir)}"
+    if data_dir is None:
+        remedy = (
+            "A task of your own is named by its file, such as --task=my/task.json, or by its name "
+            "in a folder: --data_dir=my (data_dir= in Python)."
+        )
+    else:
+        remedy = f"The folder {data_dir} of --data_dir holds no {name}.json; a path works as well."
     return f"unknown task {name!r}: {offer} {remedy}"
+
+
+def _not_here(name: str, data_dir: str | pathlib.Path | None) -> str:
+    """Where to get a dataset that is known and not at hand."""
+    dataset = datasets()[name]
+    where = "no --data_dir was given" if data_dir is None else f"{data_dir} does not hold it"
+    from_hub = hub.is_hub(dataset.source)
+    how = f"Pass --task={dataset.source}, see docs/tasks.md." if from_hub else HOW_TO_GET
+    return (
+        f"{name!r} ({dataset.what}) is known but not here: {where}. "
+        f"Its source is {dataset.source}. {how}"
+    )
 
 
 def parse_file(path: pathlib.Path, content: bytes) -> dict[str, Any]:
@@ -188,7 +215,9 @@ def _read_split(
     """The scoreable rows of a split, and how many rows were left out."""
     rows = data.get(split)
     if not isinstance(rows, list):
-        raise ValueError(f"{path} has no list {split!r}; a task holds both 'dev' and 'test' rows")
+        raise ValueError(
+            f"{path} has no list {split!r}; a task holds both 'dev' and 'test' rows. {SPLITS}"
+        )
     pairs: list[tuple[Item, Gold]] = []
     for index, row in enumerate(rows):
         try:
@@ -198,14 +227,41 @@ def _read_split(
         if pair is not None:
             pairs.append(pair)
     if not pairs:
-        raise ValueError(f"{path}: split {split!r} holds no row that can be scored")
+        raise ValueError(f"{path}: split {split!r} holds no row that can be scored. {SPLITS}")
     items, golds = zip(*pairs, strict=True)
     return Split(tuple(numbered(items)), golds), len(rows) - len(pairs)
+
+
+def _warn_of_golds(place: str, splits: Mapping[str, Split]) -> None:
+    """Says once how many golds no output could be right against, with one of them."""
+    bad = [
+        (item.id.replace("/", " row "), gold.answers[0])
+        for split in splits.values()
+        for item, gold in _unreadable(split)
+    ]
+    if bad:
+        row, text = bad[0]
+        logging.warning(
+            "%s: %d of %d golds are no answers that an output could be read to give, so that "
+            "whoever is right scores 0; the first is %s: %r. Put the bare answer there, or let "
+            "the text end in a line such as '#### 72'",
+            place,
+            len(bad),
+            sum(map(len, splits.values())),
+            row,
+            text if len(text) <= SHOWN else f"{text[:SHOWN]}...",
+        )
+
+
+def _unreadable(split: Split) -> list[tuple[Item, Gold]]:
+    return [(split.items[at], split.golds[at]) for at in unreadable(split.items, split.golds)]
 
 
 def _read_row(row: object, item_id: str, kind: str, template: str) -> tuple[Item, Gold] | None:
     if not isinstance(row, dict):
         raise ValueError(f"the row must be an object, not {type(row).__name__}")
+    for name, value in row.items():
+        refuse_halves(value, f"field {name!r}")
     content = scorer_for(kind).read(row)
     if content.gold is None:
         return None

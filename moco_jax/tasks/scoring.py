@@ -1,6 +1,6 @@
 """Scoring outputs against golds: the pure function under `Task.score`."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -24,7 +24,8 @@ def score_items(
 
     Items that share a `group` count only when every item of the group that stands in this call
     is right. A group of which only a part is passed is judged by that part, so a single item is
-    scored on its own.
+    scored on its own. Of an item that stands in the call several times, the first outputs of all
+    make one sample of the group, the second ones the next, and samples are judged apart.
 
     Args:
         items: the questions.
@@ -130,11 +131,14 @@ def _outcome(value: float) -> Outcome:
 
 
 def _all_or_nothing(items: Sequence[Item], scores: list[Score]) -> list[Score]:
-    """Zeroes the items of every group that holds an item which is not fully right."""
-    groups: dict[str, list[int]] = defaultdict(list)
+    """Zeroes the items of every sample of a group that holds one which is not fully right."""
+    groups: dict[tuple[str, int], list[int]] = defaultdict(list)
+    met: Counter[tuple[str, str]] = Counter()
     for index, item in enumerate(items):
         if item.group is not None and scores[index].outcome != "scored":
-            groups[item.group].append(index)
+            sample = met[item.id, item.key]
+            met[item.id, item.key] += 1
+            groups[item.group, sample].append(index)
     for members in groups.values():
         if any(scores[index].value < 1.0 for index in members):
             for index in members:

@@ -77,3 +77,31 @@ def test_what_is_missing_is_named_with_what_there_is(tmp_path):
         hub.parse("hub:")
     with pytest.raises(ValueError, match="name=value pairs"):
         hub.parse("hub:a/b?dev")
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once(tmp_path, monkeypatch, caplog):
+    import datasets
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(hub, "_reachable", lambda: False)
+    seen = []
+
+    def load(*args, **settings):
+        seen.append((constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE))
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    with pytest.raises(ValueError, match=r"'org/name' could not be found.*Check the name and"):
+        load_task("hub:org/name?dev=train&kind=exact_match")
+    assert seen == [(True, True)]
+    assert (constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE) == (False, False)
+    # What lies in a folder is read as ever
+    monkeypatch.undo()
+    folder = write(tmp_path / "sums", ROWS, "train")
+    monkeypatch.setattr(hub, "_reachable", lambda: 1 / 0)
+    task = load_task(
+        f"hub:{folder}?dev=train[:2]&test=train[2:]&kind=exact_match&input=ask&output=say"
+    )
+    assert len(task.test) == 4

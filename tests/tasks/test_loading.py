@@ -193,3 +193,26 @@ def test_names_are_offered_whatever_their_case(tmp_path):
     task = load_task("gsm8k", data_dir=tmp_path)
     with pytest.raises(ValueError, match="a list of texts, not one text"):
         task.score("test", "b")
+
+
+def test_near_names_are_offered_with_the_way_to_get_them(tmp_path):
+    for name in ("gsm8", "GSM8K", "gsm-8k"):
+        with pytest.raises(
+            ValueError, match=rf"unknown task '{name}': did you mean gsm8k.*download"
+        ):
+            load_task(name)
+    with pytest.raises(ValueError, match=r"did you mean tiny_mix\?.*--data_dir=.*data_dir="):
+        load_task("tiny_mux")
+    with pytest.raises(ValueError, match=r"'mine': known are.*--data_dir holds no mine.json"):
+        load_task("mine", data_dir=tmp_path)
+
+
+def test_what_a_file_lacks_is_said_with_the_flag_that_mends_it(tmp_path):
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps({"dev": [EXACT_ROW], "test": [EXACT_ROW]}))
+    with pytest.raises(ValueError, match="--kind=exact_match"):
+        load_task(path)
+    for dev in ({}, {"dev": []}):
+        path.write_text(json.dumps({"task_type": "exact_match", "test": [EXACT_ROW], **dev}))
+        with pytest.raises(ValueError, match="move some to dev"):
+            load_task(path)

@@ -1,11 +1,14 @@
 """Reading the fields of one row of a task file; every error names the field and its remedy."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from moco_jax.tasks.items import Gold
 from moco_jax.tasks.scorers.base import Content
+
+_HASHES = re.compile(r"(?:.*[ \t])?#{4}[ \t]*([^\s#].*)\Z")
 
 
 def text_field(row: Mapping[str, Any], name: str) -> str:
@@ -26,7 +29,8 @@ def raw_field(row: Mapping[str, Any], name: str) -> str:
 def read_free_text(row: Mapping[str, Any]) -> Content:
     """A row `{input, output}`; `output` is a scalar, a list of aliases, or a JSON list in a text.
 
-    A row whose `output` is null has no gold. `answer_type` is kept where the row has one.
+    Of a solution that ends in "#### 72", the answer is what stands behind the mark. A row whose
+    `output` is null has no gold. `answer_type` is kept where the row has one.
     """
     question = text_field(row, "input")
     if "output" not in row:
@@ -40,13 +44,20 @@ def _aliases(output: object) -> tuple[str, ...]:
     if isinstance(output, bool | int | float):
         return (str(output),)
     if isinstance(output, list) and output and all(isinstance(alias, str) for alias in output):
-        return tuple(output)
+        return tuple(map(_final, output))
     if not isinstance(output, str):
         raise ValueError(
             "field 'output' must be a string, a number or a list of strings, "
             f"not {type(output).__name__}"
         )
-    return _json_aliases(output) or (output,)
+    return _json_aliases(output) or (_final(output),)
+
+
+def _final(text: str) -> str:
+    """What a solution has behind "####" in its last line; any other text as it stands."""
+    last_line = text.rstrip().rsplit("\n", 1)[-1]
+    found = _HASHES.match(last_line)
+    return found[1].strip() if found is not None else text
 
 
 def _json_aliases(text: str) -> tuple[str, ...]:

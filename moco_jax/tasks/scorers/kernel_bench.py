@@ -64,7 +64,7 @@ def read(row: Mapping[str, Any]) -> Content:
 def extract(item: Item, text: str) -> str | None:
     """The last code block that defines `ModelNew`, else the whole text if it does."""
     text = strip_thinking(text)[:LONGEST]
-    fenced = [block.source for block in blocks(text)]
+    fenced = [block.source + "\n" for block in blocks(text)]
     return next((found for found in (*reversed(fenced), text) if DEFINES.search(found)), None)
 
 
