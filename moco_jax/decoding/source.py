@@ -57,10 +57,11 @@ def source_digest(*values: Any) -> str:
     """sha256 (hex) of what functions, classes or objects do.
 
     Functions are followed through the globals, modules, closures, defaults and decorators that
-    they use, classes through their bases and attributes, bound methods and dataclass instances
-    through the values they hold; as far as the code belongs to this package or to a user's own
-    files. Installed libraries count by name, and so does the engine, which has a version. Lists,
-    dicts and sets count by what they hold, unless the code itself writes into them.
+    they use, classes through their bases and attributes, bound methods and instances of
+    dataclasses and of a user's own classes through the values they hold; as far as the code
+    belongs to this package or to a user's own files. Installed libraries count by name, and so does
+    the engine, which has a version. Lists, dicts and sets count by what they hold, unless the code
+    itself writes into them.
 
     Args:
         *values: functions, classes, instances of dataclasses, or plain values.
@@ -158,6 +159,10 @@ class _Reader:
             for field in dataclasses.fields(value):
                 yield field.name
                 yield from self._parts(getattr(value, field.name))
+        elif self._users(type(value).__module__) or isinstance(value, types.SimpleNamespace):
+            for name, held in sorted(getattr(value, "__dict__", {}).items()):
+                yield name
+                yield from self._parts(held)
 
     def _function(self, function: types.FunctionType) -> Iterator[str]:
         if not self._own(function.__module__):
@@ -195,6 +200,10 @@ class _Reader:
             if not _made_up(name, inner, bool(fields)):
                 yield name
                 yield from self._parts(inner)
+
+    def _users(self, module: str) -> bool:
+        """Whether a module is a user's own."""
+        return self._own(module) and module.split(".")[0] != HOUSE
 
     def _own(self, module: str | None) -> bool:
         """Whether a module's code is followed."""

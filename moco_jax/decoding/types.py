@@ -67,7 +67,7 @@ class Sampling:
         min_p: drops tokens less likely than this share of the most likely one.
         repetition_penalty: divides positive and multiplies negative logits of tokens that stand in
             the prompt or the answer (arXiv 1909.05858); 1 is off.
-        stop: strings that end the answer; they are cut off.
+        stop: strings that end the answer; they are cut off. A string is one of them.
         thinking: passed to chat templates that know `enable_thinking`; None leaves their default.
         use_generation_config: the member's own `generation_config.json` overrides what it names.
         overflow: a prompt beyond the context is refused, or its middle is cut and counted.
@@ -85,6 +85,8 @@ class Sampling:
     overflow: Overflow = "refuse"
 
     def __post_init__(self):
+        stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+        object.__setattr__(self, "stop", stop)
         checks = {
             "max_new_tokens": (self.max_new_tokens >= 1, "at least 1"),
             "temperature": (

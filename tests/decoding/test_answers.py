@@ -117,6 +117,12 @@ def test_stop_strings_may_be_or_hold_special_tokens(text, stop, wanted, kept):
     assert stops == [wanted != "finXYZ" and count >= kept for count in range(1, len(tokens) + 1)]
 
 
+def test_one_stop_string_may_stand_without_a_tuple():
+    assert Sampling(stop="ab") == Sampling(stop=["ab"]) == Sampling(stop=("ab",))
+    with pytest.raises(ValueError, match="empty string"):
+        Sampling(stop="")
+
+
 def test_special_tokens_that_stop_nothing_are_not_shown():
     assert write("a<|user|>b<|end|>").text == "ab"
     assert write("a<|user|>b<|end|>", ("no",)).text == "ab"

@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 import textwrap
+import types
 
 import pytest
 
@@ -162,8 +163,21 @@ def test_what_objects_hold_counts():
         def __call__(self, x):
             return self.by * x
 
+    class Plain:
+        def __init__(self, by):
+            self.by = by
+
+        def __call__(self, x):
+            return self.by * x
+
+    def reading(by):
+        held = types.SimpleNamespace(by=by)
+        return lambda x: held.by * x
+
     for make in (
         scaled,
+        Plain,
+        reading,
         Step,
         lambda by: Step(by).__call__,
         lambda by: functools.partial(max, by),
