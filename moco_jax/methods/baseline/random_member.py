@@ -18,7 +18,7 @@ class RandomRouter(System):
     def respond(self, items: Sequence[Item], context: Context) -> list[Response]:
         """The drawn members' answers."""
         drawn = [
-            int(chance(context.seed, "random member", item.key).integers(len(context.pool)))
+            int(chance(context.seed, "random_member", item.key).integers(len(context.pool)))
             for item in items
         ]
         asks = [(who, question(item)) for who, item in zip(drawn, items, strict=True)]

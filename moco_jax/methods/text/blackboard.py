@@ -103,7 +103,7 @@ class Board:
     def next_agents(self, iteration: int) -> list[int]:
         """Who acts: those that were idle for too long, the longest first, then a seeded draw."""
         agents = len(self.rules.agents)
-        draw = chance(self.seed, f"who acts {iteration}", self.item.key).permutation(agents)
+        draw = chance(self.seed, f"select {iteration}", self.item.key).permutation(agents)
         idle = {agent: iteration - 1 - self.acted.get(agent, 0) for agent in draw.tolist()}
         order = sorted(idle, key=lambda who: -idle[who] if idle[who] > self.rules.idle else 0)
         chosen = order[: self.rules.acting]
