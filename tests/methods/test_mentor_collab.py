@@ -54,11 +54,14 @@ class Slow:
 
     def better(self, own, other):
         probe = prompts.continue_with(self.text(own), self.text(other))
-        chances = predict(POOL[0], self.read(POOL[0], self.text(self.said) + probe))
+        read = self.read(POOL[0], self.text(self.said) + probe)
+        chances = predict(POOL[0], read)
         first, second = (POOL[0].tokenizer.convert_tokens_to_ids(label) for label in "AB")
         if self.decision == "generate":
             return chances.argmax() == second
-        return chances[second] > chances[first]
+        (end,) = POOL[0].eos
+        replies = [chances[one] * predict(POOL[0], [*read, one])[end] for one in (first, second)]
+        return replies[1] > replies[0]
 
     def step(self):
         """Writes on; whether the answer is over."""
