@@ -24,6 +24,8 @@ from moco_jax.runs.result import RunResult, summarise
 from moco_jax.system import Context, System, restore_system
 from moco_jax.tasks import Judges, Score, Split, Task, score_items
 
+from moco_jax.tasks.sandbox import run_programs
+from moco_jax.tasks.scoring import RunPrograms
 MakeEngine = Callable[[], Engine]
 
 
@@ -101,7 +103,8 @@ def _attempt(
     """Fits, answers, scores and writes, from where an interrupted attempt was."""
     config = resolved.config
     place.write_json(files.CONFIG, resolved.to_record())
-    system = _fit(method, workbench(pool, config, engines(), task.dev, judges), place, ledger)
+    bench = workbench(pool, config, engines(), task.dev, judges, task.runner)
+    system = _fit(method, bench, place, ledger)
     with ledger.phase(RESPOND):
         context = Context(pool, engines(), config.sampling, config.seed)
         responses = respond(system, context, task)
@@ -121,13 +124,27 @@ def read_result(run_dir: pathlib.Path) -> RunResult:
 
 
 def workbench(
-    pool: Pool, config: RunConfig, engine: Engine, dev: Split, judges: Judges | None = None
+    pool: Pool,
+    config: RunConfig,
+    engine: Engine,
+    dev: Split,
+    judges: Judges | None = None,
+    runner: RunPrograms = run_programs,
 ) -> Workbench:
-    """What `fit` gets. Nothing in it leads to the test split."""
+    """What `fit` gets. Nothing in it leads to the test split.
+
+    Args:
+        pool: the members.
+        config: the run's.
+        engine: runs the members.
+        dev: the split to learn from.
+        judges: judge answers, for the kinds that need it.
+        runner: runs programs that are answers, as the task allows it.
+    """
 
     def score(indices: Sequence[int], outputs: Sequence[str]) -> list[Score]:
         items = [dev.items[index] for index in indices]
-        return score_items(items, [dev.golds[index] for index in indices], outputs, judges)
+        return score_items(items, [dev.golds[index] for index in indices], outputs, judges, runner)
 
     return Workbench(pool, engine, config.sampling, config.seed, dev=dev, scorer=score)
 
@@ -177,7 +194,7 @@ def _write(
     scores = task.score("test", [response.text for response in responses], judges=judges)
     with ledger.phase(SCORE):
         # An engine of its own: to one that has asked before, these would be second samples.
-        bench = workbench(pool, resolved.config, engines(), task.dev, judges)
+        bench = workbench(pool, resolved.config, engines(), task.dev, judges, task.runner)
         dev = bench.dev_scores()
         alone = [bench.answer(index, task.test.items) for index in range(len(pool))]
     worth = [

@@ -8,7 +8,7 @@ from moco_jax.tasks.items import Gold, Item, Score, Split
 from moco_jax.tasks.judging import Judges
 from moco_jax.tasks.sandbox import require_sandbox, run_programs
 from moco_jax.tasks.scorers import scorer_for
-from moco_jax.tasks.scoring import score_items
+from moco_jax.tasks.scoring import RunPrograms, score_items
 
 __all__ = ["Gold", "Item", "Score", "Split", "Task", "score_items"]
 
@@ -71,6 +71,11 @@ class Task:
         """One spelling per value of an extracted answer; votes compare this."""
         return scorer_for(item.kind).canonical(item, parsed)
 
+    @property
+    def runner(self) -> RunPrograms:
+        """What runs programs that are answers, for whatever part of the task is scored."""
+        return functools.partial(run_programs, allow_weak_sandbox=self.allow_weak_sandbox)
+
     def score(
         self,
         split: str,
@@ -110,5 +115,4 @@ class Task:
             )
         items = [rows.items[index] for index in chosen]
         golds = [rows.golds[index] for index in chosen]
-        runner = functools.partial(run_programs, allow_weak_sandbox=self.allow_weak_sandbox)
-        return score_items(items, golds, outputs, judges, runner)
+        return score_items(items, golds, outputs, judges, self.runner)

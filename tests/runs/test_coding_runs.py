@@ -5,7 +5,8 @@ import json
 import pytest
 
 from moco_jax import testing
-from moco_jax.runs import naming
+from moco_jax.decoding.engine import Engine
+from moco_jax.runs import execution, naming
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.runner import run
 from moco_jax.tasks.sandbox import SandboxError, require_sandbox, runner
@@ -55,3 +56,28 @@ def test_a_coding_task_runs_from_end_to_end(data_dir, tmp_path):
         sampling=testing.SHORT,
     )
     assert result.n == 2 and sum(result.outcomes.values()) == 2
+
+
+class Programmer(Engine):
+    """Every member writes the same program, without devices."""
+
+    def _decode(self, call, plan, places, width):
+        text = "```python\ndef square(x):\n    return x * x\n```"
+        record = {"text": text, "reasoning": "", "finish": "stop", "tokens": [1]}
+        for index in range(len(places)):
+            yield index, {**record, "logprobs": [-1.0]}
+
+
+@pytest.mark.parametrize("method", ["single_model", "best_on_dev", "weight_greedy_soup"])
+def test_dev_is_scored_without_namespaces_where_that_is_allowed(
+    method, data_dir, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(runner, "_weakness", lambda: "the system has none")
+    monkeypatch.setattr(execution, "Engine", Programmer)
+    settings = {"data_dir": data_dir, "out": str(tmp_path / "runs"), "sampling": testing.SHORT}
+    pool = testing.dummy_pool(1 if method == "single_model" else 2)
+    result = run(method, pool, "squares", allow_weak_sandbox=True, **settings)
+    assert result.score == 1.0
+    assert result.best_single.dev == 1.0
+    with pytest.raises(SandboxError, match="--allow_weak_sandbox"):
+        run(method, pool, "squares", anew=True, **settings)
