@@ -234,7 +234,8 @@ class Engine:
             keys = [self._key(key) for key in call.keys(plan, width)]
             for index, key in enumerate(keys):
                 if records[index] is None and plan[index].prompt.fits:
-                    records[index] = self.store.get(key)
+                    found = records[index] = self.store.get(key)
+                    cached[index] = found is None or found.get("cached", True)
             missing: dict[str, list[int]] = {}
             for index, record in enumerate(records):
                 if record is None and plan[index].prompt.fits:
@@ -368,15 +369,18 @@ class Engine:
         keys = [self._key(score_key(here, prompt, text)) for prompt, text in rows]
         known = [self.store.get(key) for key in keys]
         records = {key: record for key, record in zip(keys, known, strict=True) if record}
-        missing = list(
-            {key: place for place, key in enumerate(keys) if key not in records}.values()
-        )
+        first = {key: place for place, key in reversed(list(enumerate(keys)))}
+        missing = sorted(place for key, place in first.items() if key not in records)
+        spent = {
+            place for place, found in enumerate(known) if found and not found.get("cached", True)
+        }
+        spent |= set(missing)
         for key, record in self._scored(member, {keys[place]: rows[place] for place in missing}):
             records[key] = record
         usages = list(score_usages(readings(member, named, rows)))
         for place, usage in enumerate(usages):
             (name, request), seconds = named[place], records[keys[place]]["seconds"]
-            self.meter(Charge(name, request.purpose, usage, seconds, place not in missing))
+            self.meter(Charge(name, request.purpose, usage, seconds, place not in spent))
         values = [tuple(records[key]["logprobs"]) for key in keys]
         return list(zip(values, usages, strict=True))
 

@@ -11,7 +11,11 @@ class Store(Protocol):
     """Keeps finished answers under a key that names everything that determines them."""
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """The record stored under `key`, or None."""
+        """The record stored under `key`, or None.
+
+        One with a false `cached` was computed by an earlier attempt of the same run, which did not
+        live to book what it spent.
+        """
 
     def put(self, key: str, record: dict[str, Any]) -> None:
         """Keeps a JSON-able record, durably, before it returns."""
@@ -28,7 +32,7 @@ class Charge:
             shares add up to the usage of the response.
         seconds: wall clock, the batch's time divided among its rows, and a row's among the members
             that wrote it by what they computed.
-        cached: whether it came from the store, so that nothing was spent now.
+        cached: whether it came from the store, so that this run spent nothing on it.
     """
 
     member: str

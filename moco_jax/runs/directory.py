@@ -6,16 +6,18 @@ import json
 import os
 import pathlib
 import shutil
+import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from moco_jax.runs.ledger import Ledger
 from moco_jax.runs.processes import agreed, leads
 from moco_jax.system import System
 
 CONFIG, RESULT, LEDGER = "config.json", "result.json", "ledger.json"
 RESPONSES, TRANSCRIPTS, SINGLES = "responses.jsonl", "transcripts.jsonl", "singles.jsonl"
 ARTIFACTS = "artifacts"
-UNFINISHED = ".unfinished"
+UNFINISHED, REPLACED = ".unfinished", ".replaced"
 LOCK = ".lock"
 
 
@@ -61,6 +63,23 @@ class RunDirectory:
                 ) from error
             yield
 
+    def run(self) -> str:
+        """Names the run, the same in all attempts for as long as it is unfinished."""
+        return str(agreed(self._run() if leads() else None))
+
+    def _run(self) -> str:
+        path = self.work / LEDGER
+        known = read_json(path).get("run") if path.exists() else None
+        if not known:
+            known = uuid.uuid4().hex[:12]
+            write_json(path, Ledger(known).to_json())
+        return known
+
+    def tidy(self) -> None:
+        """Drops the run that this one replaced, where a kill left it."""
+        if leads():
+            shutil.rmtree(self._old, ignore_errors=True)
+
     def forget_fit(self) -> None:
         """Drops the system of an interrupted attempt, so that it is fitted again."""
         if leads():
@@ -98,21 +117,26 @@ class RunDirectory:
         if leads():
             _write(self.work / name, (json.dumps(row) + "\n" for row in rows))
 
+    @property
+    def _old(self) -> pathlib.Path:
+        return self.path.with_name(self.path.name + REPLACED)
+
     def _move(self) -> None:
-        old = self.path.with_name(self.path.name + ".replaced")
-        shutil.rmtree(old, ignore_errors=True)
+        # Whatever a kill leaves here is no run to anybody; the next start goes on with `work`
+        self.tidy()
         if self.path.exists():
-            os.replace(self.path, old)
+            os.replace(self.path, self._old)
         (self.work / LOCK).unlink()
         os.replace(self.work, self.path)
-        shutil.rmtree(old, ignore_errors=True)
+        self.tidy()
 
 
 def find_runs(out: str | pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
     """Finished and unfinished run directories in `out`, by name."""
     folders = sorted(path for path in pathlib.Path(out).glob("*") if path.is_dir())
     unfinished = [path for path in folders if path.name.endswith(UNFINISHED)]
-    finished = [path for path in folders if path not in unfinished and (path / RESULT).exists()]
+    left = [path for path in folders if not path.name.endswith((UNFINISHED, REPLACED))]
+    finished = [path for path in left if (path / RESULT).exists()]
     return finished, unfinished
 
 

@@ -14,18 +14,19 @@ from moco_jax.method import Method, Workbench
 from moco_jax.pool import Pool
 from moco_jax.runs import directory as files
 from moco_jax.runs import records
+from moco_jax.runs.attempts import PaidStore
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.directory import RunDirectory
 from moco_jax.runs.judges import JudgeModels, needed_judges
-from moco_jax.runs.ledger import FIT, JUDGE, RESPOND, SCORE, Ledger
+from moco_jax.runs.ledger import FIT, RESPOND, SCORE, Ledger
 from moco_jax.runs.members import Members
 from moco_jax.runs.resolved import Resolved
 from moco_jax.runs.result import RunResult, summarise
 from moco_jax.system import Context, System, restore_system
 from moco_jax.tasks import Judges, Score, Split, Task, score_items
-
 from moco_jax.tasks.sandbox import run_programs
 from moco_jax.tasks.scoring import RunPrograms
+
 MakeEngine = Callable[[], Engine]
 
 
@@ -67,6 +68,7 @@ def execute(
     place = RunDirectory(config.out, resolved.directory_name)
     if place.finished and not anew:
         logging.info("found the finished run %s", place.path)
+        place.tidy()
         return read_result(place.path)
     pool = members.load(store)
     with place.locked():
@@ -75,18 +77,19 @@ def execute(
             return read_result(place.path)
         if anew:
             place.forget_fit()
-        ledger = Ledger()
+        ledger = Ledger(place.run())
         engines = functools.partial(
             Engine,
             seed=config.seed,
             width=config.width,
-            store=store,
+            store=PaidStore(store, ledger.payer, ledger.earlier),
             meter=ledger,
             progress=progress,
             placement=Placement.of(config.mesh),
             residency=members.residency,
         )
-        bound = {role: model.bind(store, ledger.judging) for role, model in models.items()}
+        judged_store = PaidStore(store, ledger.judges_payer, ledger.earlier)
+        bound = {role: model.bind(judged_store, ledger.judging) for role, model in models.items()}
         return _attempt(resolved, method, task, pool, engines, ledger, place, bound)
 
 
@@ -153,9 +156,7 @@ def _fit(method: Method, bench: Workbench, place: RunDirectory, ledger: Ledger) 
     """The fitted system: of an interrupted attempt if that got so far, else fitted and saved."""
     if place.fitted:
         logging.info("going on with the system fitted in %s", place.work)
-        before = files.read_json(place.work / files.LEDGER)
-        for line in (FIT, JUDGE):
-            ledger.take_over(before, line)
+        ledger.take_over_fit(files.read_json(place.work / files.LEDGER))
         return restore_system(place.work / files.ARTIFACTS)
     with ledger.phase(FIT):
         system = method.fit(bench)

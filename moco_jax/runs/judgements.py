@@ -192,18 +192,19 @@ def _kept(
     charge: Callable[[int, float, bool], Any],
 ) -> list[float]:
     """Values from the store, and the others computed, each kept before the next."""
-    records = {key: store.get(key) for key in dict.fromkeys(keys)}
-    missing = {key: place for place, key in reversed(list(enumerate(keys))) if not records[key]}
+    first = {key: place for place, key in reversed(list(enumerate(keys)))}
+    records = {key: store.get(key) for key in first}
+    fresh = {place for key, place in first.items() if not records[key]}
     mark = time.monotonic()
-    for place, value in compute(sorted(missing.values())) if missing else ():
+    for place, value in compute(sorted(fresh)) if fresh else ():
         now = time.monotonic()
         records[keys[place]] = record = {"value": value, "seconds": now - mark}
         mark = now
         store.put(keys[place], record)
-    fresh = set(missing.values())
     found = []
     for place, key in enumerate(keys):
         record = records[key] or {}
-        charge(place, record["seconds"], place not in fresh)
+        again = place != first[key] or bool(record.get("cached", True))
+        charge(place, record["seconds"], place not in fresh and again)
         found.append(record["value"])
     return found

@@ -52,7 +52,7 @@ class Cost:
 
     Attributes:
         attributed: as if computed alone: what came from the store counts like the rest.
-        spent: what really ran now.
+        spent: what really ran, in all attempts of the run.
     """
 
     attributed: Totals = Totals()
@@ -62,7 +62,8 @@ class Cost:
         return Cost(self.attributed + other.attributed, self.spent + other.spent)
 
 
-Line = tuple[str, str, str]
+Line = tuple[str, str, str, str]
+"""Phase, member, purpose; of what judges cost also the phase that wanted it."""
 
 
 class Ledger:
@@ -70,9 +71,13 @@ class Ledger:
 
     The phases' wall clock is kept apart: it also holds what no member is charged for, such as
     merging weights.
+
+    Attributes:
+        run: names the run, the same in all its attempts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, run: str = "") -> None:
+        self.run = run
         self._lines: dict[Line, Cost] = {}
         self._wall: dict[str, float] = {}
         self._phase: str | None = None
@@ -81,14 +86,26 @@ class Ledger:
         """Books a charge."""
         if self._phase is None:
             raise RuntimeError("the ledger got a charge outside of any phase; use `with phase()`")
-        self._book(self._phase, charge)
+        self._book((self._phase, charge.member, charge.purpose, ""), charge)
 
     def judging(self, charge: Charge) -> None:
         """Books what a judge cost; judges work inside of phases and outside of them."""
-        self._book(JUDGE, charge)
+        self._book((JUDGE, charge.member, charge.purpose, self._phase or ""), charge)
 
-    def _book(self, name: str, charge: Charge) -> None:
-        line = (name, charge.member, charge.purpose)
+    def payer(self) -> str:
+        """Who pays for what members compute now."""
+        return f"{self.run}/{self._phase or ''}"
+
+    def judges_payer(self) -> str:
+        """Who pays for what judges compute now."""
+        return f"{self.run}/{JUDGE}/{self._phase or ''}"
+
+    def earlier(self, seconds: float) -> None:
+        """Adds what a killed attempt computed to the wall clock of the phase that is running."""
+        if self._phase is not None:
+            self._wall[self._phase] = self._wall.get(self._phase, 0.0) + seconds
+
+    def _book(self, line: Line, charge: Charge) -> None:
         totals = Totals.of(charge)
         cost = Cost(totals, Totals() if charge.cached else totals)
         self._lines[line] = self._lines.get(line, Cost()) + cost
@@ -117,7 +134,7 @@ class Ledger:
     def members(self) -> dict[str, Cost]:
         """Cost per member, over what the method itself needs."""
         costs: dict[str, Cost] = {}
-        for (phase, member, _), cost in sorted(self._lines.items()):
+        for (phase, member, *_), cost in sorted(self._lines.items()):
             if phase in (FIT, RESPOND):
                 costs[member] = costs.get(member, Cost()) + cost
         return costs
@@ -125,23 +142,31 @@ class Ledger:
     def to_json(self) -> dict[str, Any]:
         """A JSON-able record whose order does not depend on the order of the charges."""
         lines = [
-            {"phase": phase, "member": member, "purpose": purpose, **dataclasses.asdict(cost)}
-            for (phase, member, purpose), cost in sorted(self._lines.items(), key=_by_phase)
+            {
+                "phase": phase,
+                "member": member,
+                "purpose": purpose,
+                **({"during": during} if phase == JUDGE else {}),
+                **dataclasses.asdict(cost),
+            }
+            for (phase, member, purpose, during), cost in sorted(self._lines.items(), key=_by_phase)
         ]
         return {
+            "run": self.run,
             "total": dataclasses.asdict(self.total()),
             "wall_seconds": {name: self._wall[name] for name in PHASES if name in self._wall},
             "lines": lines,
         }
 
-    def take_over(self, record: dict[str, Any], phase: str) -> None:
-        """Books a phase that a killed attempt recorded: attributed, but not spent now."""
+    def take_over_fit(self, record: dict[str, Any]) -> None:
+        """Books the fit that an earlier attempt finished, with what judges cost in it."""
         for line in record["lines"]:
-            if line["phase"] != phase:
-                continue
-            key = (line["phase"], line["member"], line["purpose"])
-            cost = Cost(Totals(**line["attributed"]), Totals())
-            self._lines[key] = self._lines.get(key, Cost()) + cost
+            during = line.get("during", "")
+            if FIT in (line["phase"], during):
+                key = (line["phase"], line["member"], line["purpose"], during)
+                cost = Cost(Totals(**line["attributed"]), Totals(**line["spent"]))
+                self._lines[key] = self._lines.get(key, Cost()) + cost
+        self._wall[FIT] = self._wall.get(FIT, 0.0) + record["wall_seconds"].get(FIT, 0.0)
 
 
 def _by_phase(entry: tuple[Line, Cost]) -> tuple[int, Line]:

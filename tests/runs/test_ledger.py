@@ -58,16 +58,22 @@ def test_order_of_charges_does_not_show():
     assert [line["phase"] for line in with_fit.to_json()["lines"]] == ["fit", "respond", "score"]
 
 
-def test_taking_over_an_earlier_attempt_spends_nothing():
-    first = Ledger()
+def test_the_fit_of_an_earlier_attempt_is_taken_over_with_what_judges_cost_in_it():
+    first = Ledger("abc")
     for phase in ("fit", "respond"):
         with first.phase(phase):
             first(charge())
-    second = Ledger()
-    second.take_over(json.loads(json.dumps(first.to_json())), "fit")
-    assert second.total("fit").attributed == first.total("fit").attributed
+            first.judging(charge("judge", cached=phase == "fit"))
+    first.judging(charge("judge"))
+    second = Ledger("abc")
+    record = json.loads(json.dumps(first.to_json()))
+    second.take_over_fit(record)
+    assert second.total("fit") == first.total("fit")
+    assert second.total("fit").spent.requests == 1
     assert second.total("respond").attributed.requests == 0
-    assert second.total().spent.requests == 0
+    assert second.total("judge").attributed.requests == 1
+    assert second.total("judge").spent.requests == 0
+    assert second.to_json()["wall_seconds"] == {"fit": record["wall_seconds"]["fit"]}
 
 
 def test_phases_are_named_and_do_not_nest():
