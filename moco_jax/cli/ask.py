@@ -17,6 +17,12 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_boolean(
         "transcript", False, "also show the turns that led to each answer", flag_values=values
     )
+    flags.DEFINE_boolean(
+        "run_method_file",
+        False,
+        "run the method file, or module, of its own that the run names; it may do whatever you can",
+        flag_values=values,
+    )
     environment.define(values)
 
 
@@ -27,16 +33,15 @@ def _run(parsed: Parsed, words: Sequence[str]) -> int:
     from moco_jax.runs.loaded import load_system
 
     run_dir, *questions = words
-    system = load_system(run_dir)
-    if questions:
-        responses = system.ask(questions)
-        for question, response in zip(questions, responses, strict=True):
+    with load_system(run_dir, run_method_file=parsed["run_method_file"]) as system:
+        if not questions:
+            for question in _typed():
+                _show(system.ask(question)[0], parsed["transcript"])
+            return 0
+        for question, response in zip(questions, system.ask(questions), strict=True):
             if len(questions) > 1:
                 print(f"> {question}")
             _show(response, parsed["transcript"])
-        return 0
-    for question in _typed():
-        _show(system.ask([question])[0], parsed["transcript"])
     return 0
 
 

@@ -63,6 +63,19 @@ def resolve(spec: str) -> type[Method]:
     )
 
 
+def runs_new_code(spec: str) -> bool:
+    """Whether to resolve a name would run a file or module that this process has not loaded yet.
+
+    Built-in methods and installed entry points are named without a colon.
+    """
+    place, colon, _ = spec.rpartition(":")
+    if not colon:
+        return False
+    return (_name_of(pathlib.Path(place).resolve()) if place.endswith(".py") else place) not in (
+        sys.modules
+    )
+
+
 def make_method(spec: str | type[Method], hyperparameters: Mapping[str, Any]) -> Method:
     """A method with its hyperparameters, checked.
 
@@ -87,7 +100,7 @@ def _from_file(place: str) -> ModuleType:
     path = pathlib.Path(place).resolve()
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path} to read a method from; check the path")
-    name = f"{_FROM_FILE}{path.stem}_{digest(str(path))[:12]}"
+    name = _name_of(path)
     if name in sys.modules:
         return sys.modules[name]
     loader = importlib.machinery.SourceFileLoader(name, str(path))
@@ -103,6 +116,11 @@ def _from_file(place: str) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def _name_of(path: pathlib.Path) -> str:
+    """The name under which a file's module is loaded."""
+    return f"{_FROM_FILE}{path.stem}_{digest(str(path))[:12]}"
 
 
 def _from_package(place: str, spec: str) -> ModuleType:

@@ -26,7 +26,16 @@ def chance(seed: int, purpose: str, item: str) -> np.random.Generator:
 
 
 def vote_of(item: Item, text: str) -> str | None:
-    """The answer that a text gives, in its one spelling; None where it gives none."""
+    """The answer that a text gives, in its one spelling; None where it gives none.
+
+    Raises:
+        ValueError: a multiple-choice question has no options to tell apart.
+    """
+    if item.kind == "multiple_choice" and not item.choices:
+        raise ValueError(
+            "a vote on multiple choice compares options, and this question has none: "
+            f"{item.question!r}; write each on a line of its own, such as A) red"
+        )
     scorer = scorer_for(item.kind)
     parsed = scorer.extract(item, text)
     return None if parsed is None else scorer.canonical(item, parsed)
