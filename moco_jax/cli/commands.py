@@ -28,6 +28,15 @@ class Parsed:
         return {name: self[name] for name in names if self._values[name].present}
 
 
+def refuse_words(command: str, words: Sequence[str], hint: str) -> None:
+    """Raises ValueError where a command of flags only got other words, such as half of a list."""
+    if words:
+        raise ValueError(
+            f"{command} takes flags only, not {words[0]!r}; {hint}, and lists are separated by "
+            "commas without spaces: --models=a,b"
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class Command:
     """One subcommand.

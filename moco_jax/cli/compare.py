@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags, logging
 
-from moco_jax.cli import dry_run, environment, settings
-from moco_jax.cli.commands import Command, Parsed
+from moco_jax.cli import dry_run, environment, outputs, settings
+from moco_jax.cli.commands import Command, Parsed, refuse_words
 
 if TYPE_CHECKING:
     from moco_jax.analysis.benches import Bench
@@ -62,10 +62,7 @@ def _define(values: flags.FlagValues) -> None:
 
 
 def _run(parsed: Parsed, words: Sequence[str]) -> int:
-    if words:
-        raise ValueError(
-            f"compare takes flags only, not {words[0]!r}; write lists as --methods=a,b"
-        )
+    refuse_words("compare", words, "methods are named with --methods=")
     record = settings.read_config(parsed["config"])
     asked = parsed["methods"] or [record.get("method")]
     tasks = parsed["tasks"] or [record.get("task")]
@@ -82,6 +79,8 @@ def _run(parsed: Parsed, words: Sequence[str]) -> int:
     if parsed[dry_run.DRY_RUN]:
         print(dry_run.show(parsed, config, methods, tasks, seeds))
         return 0
+    outputs.check_folder("out", config.out)
+    outputs.check_file("html", parsed["html"])
     _say(
         f"moco: {_count(methods, 'method')}, {_count(tasks, 'task')}, {_count(seeds, 'seed')} with "
         f"{' + '.join(config.models)}, on {environment.devices()}, into {config.out}"

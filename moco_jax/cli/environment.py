@@ -98,6 +98,28 @@ def configure_jax(cache: str) -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
+def missing_devices() -> str | None:
+    """What to say where JAX_PLATFORMS asks for devices that JAX does not find; None elsewhere.
+
+    JAX itself ends in an assertion, or in an error about its own plugins.
+    """
+    asked = os.environ.get("JAX_PLATFORMS", "")
+    if not asked or "jax" not in sys.modules:
+        return None
+    import jax
+
+    try:
+        jax.devices()
+    except Exception:
+        extra = {"cuda": "cuda", "gpu": "cuda", "tpu": "tpu"}.get(asked.split(",")[0].lower())
+        help_ = f"; check the driver and pip install '.[{extra}]'" if extra else ""
+        return (
+            f"JAX finds no {asked} device, which JAX_PLATFORMS={asked} asks for{help_}, or unset "
+            "JAX_PLATFORMS to take what there is"
+        )
+    return None
+
+
 def devices() -> str:
     """The devices in a few words, such as "1 cpu"."""
     import jax

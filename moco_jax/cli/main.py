@@ -49,7 +49,9 @@ def main(arguments: Sequence[str]) -> int:
         words.insert(0, run.COMMAND.name)
     name, *rest = words
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+        # "export" is no misspelt "report": a first letter is seldom wrong
+        alike = [known for known in COMMANDS if known[:1] == name[:1]]
+        near = difflib.get_close_matches(name, alike, n=1, cutoff=0.5)
         offer = f"did you mean moco {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
         return _complain(f"there is no command {name!r}: {offer}")
     if any(word in HELP[:-1] for word in rest):
@@ -91,10 +93,11 @@ def _guarded(command: Command, arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         # An OSError that is nobody's mistake; `entry` deals with it.
         raise
-    except EXPECTED as error:
-        if debug:
+    except (*EXPECTED, AssertionError) as error:
+        missing = environment.missing_devices()
+        if debug or (isinstance(error, AssertionError) and not missing):
             raise
-        return _complain(_message(error))
+        return _complain(missing or _message(error))
 
 
 def _message(error: Exception) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from moco_jax.cli import outputs
 from moco_jax.cli.commands import Command, Parsed
 from moco_jax.cli.compare import define_format, define_html, write_html
 
@@ -23,6 +24,7 @@ def _run(parsed: Parsed, words: Sequence[str]) -> int:
     from moco_jax.analysis.load import load_runs
     from moco_jax.analysis.tables import printable
 
+    outputs.check_file("html", parsed["html"])
     folder = pathlib.Path(words[0])
     benches = sort_out(load_runs(folder))
     if parsed["format"] == "text":

@@ -1,13 +1,12 @@
 """`moco run`: one method, one pool, one task, one seed."""
 
 import sys
-import time
 from collections.abc import Sequence
 
 from absl import flags
 
-from moco_jax.cli import dry_run, environment, settings
-from moco_jax.cli.commands import Command, Parsed
+from moco_jax.cli import dry_run, environment, outputs, settings
+from moco_jax.cli.commands import Command, Parsed, refuse_words
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -45,10 +44,7 @@ def _define(values: flags.FlagValues) -> None:
 
 
 def _run(parsed: Parsed, words: Sequence[str]) -> int:
-    if words:
-        raise ValueError(
-            f"run takes flags only, not {words[0]!r}; methods are named with --method="
-        )
+    refuse_words("run", words, "methods are named with --method=")
     record = settings.read_config(parsed["config"]) | parsed.given(("method", "task", "kind"))
     given = parsed.given(("seed", "name", "prompt_template"))
     config = settings.make_config(parsed, record, given | settings.parse_settings(parsed["set"]))
@@ -60,6 +56,9 @@ def _run(parsed: Parsed, words: Sequence[str]) -> int:
         method = make_method(config.method, dict(config.hyperparameters))
         print(dry_run.show(parsed, config, [method], [config.task], [config.seed]))
         return 0
+    outputs.check_folder("out", config.out)
+    if parsed["reference_log"]:
+        outputs.check_folder("reference_log", parsed["reference_log"])
     from moco_jax.analysis.tables import printable
     from moco_jax.runs.reference_log import write_reference_log
     from moco_jax.runs.runner import run_config
@@ -69,12 +68,12 @@ def _run(parsed: Parsed, words: Sequence[str]) -> int:
             f"moco: {config.method} on {config.task} with {' + '.join(config.models)}, "
             f"seed {config.seed}, on {environment.devices()}, into {config.out}"
         ),
+        file=sys.stderr,
         flush=True,
     )
-    start = time.time()
     result = run_config(config, anew=parsed["new"], progress=sys.stderr.isatty())
     print(printable(str(result)))
-    if (result.directory / "result.json").stat().st_mtime < start:
+    if result.found:
         print("  this run was finished before; --new computes it again")
     if parsed["reference_log"]:
         print(f"  log          {write_reference_log(result.directory, parsed['reference_log'])}")

@@ -56,6 +56,7 @@ class RunResult:
         comparison_cost: of the members' own answers, which are no cost of the method.
         judges: names of the models that judged the answers, by role.
         directory: where the run's files are.
+        found: whether the run was finished before, so that nothing was computed now.
     """
 
     method: str
@@ -82,11 +83,12 @@ class RunResult:
     comparison_cost: Cost
     judges: dict[str, str]
     directory: pathlib.Path = dataclasses.field(compare=False)
+    found: bool = dataclasses.field(default=False, compare=False)
 
     def to_record(self) -> dict[str, Any]:
         """What `result.json` holds."""
         record = dataclasses.asdict(self)
-        del record["directory"]
+        del record["directory"], record["found"]
         return record
 
     @classmethod
@@ -100,7 +102,7 @@ class RunResult:
             fields[name] = MemberScore(**fields[name])
         for name in ("cost", "comparison_cost"):
             fields[name] = Cost(**{kind: Totals(**sums) for kind, sums in fields[name].items()})
-        return cls(**fields, directory=directory)
+        return cls(**fields, directory=directory, found=True)
 
     def __str__(self) -> str:
         low, high = self.interval

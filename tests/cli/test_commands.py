@@ -1,10 +1,15 @@
 import csv
 import io
 import json
+import os
 import pathlib
+import time
 from collections.abc import Callable
 
 import pytest
+
+from moco_jax.decoding.engine import Engine
+from moco_jax.runs import execution
 
 Moco = Callable[..., tuple[int, str, str]]
 NO_CACHE = "--compilation_cache=none"
@@ -28,11 +33,41 @@ def test_run_says_what_it_does_and_what_came_of_it(
         NO_CACHE,
     )
     assert code == 0
-    first, *rest = out.splitlines()
+    first = err.splitlines()[0]
     assert first.startswith("moco: text_majority_vote on ") and "seed 42" in first
-    assert any("best single" in line for line in rest)
+    assert out.startswith("text_majority_vote on ") and "best single" in out
     assert "finished before; --new computes it again" in out
     assert "%|" not in err
+
+
+class MadeUp(Engine):
+    """Writes the same for everybody, without devices."""
+
+    def _decode(self, call, plan, places, width):
+        record = {"text": "A", "reasoning": "", "finish": "stop", "tokens": [1]}
+        for index in range(len(places)):
+            yield index, {**record, "logprobs": [-1.0]}
+
+
+@pytest.mark.parametrize("drift", [-3600.0, 3600.0])
+def test_a_run_was_finished_before_if_it_was_not_computed_whatever_the_clock_says(
+    moco: Moco,
+    tmp_path: pathlib.Path,
+    models: list[str],
+    task_file: str,
+    monkeypatch: pytest.MonkeyPatch,
+    drift: float,
+) -> None:
+    monkeypatch.setattr(execution, "Engine", MadeUp)
+    words = ["run", "--method=best_on_dev", f"--task={task_file}", f"--models={','.join(models)}"]
+    words += [f"--out={tmp_path}", NO_CACHE]
+    clock = time.time
+    monkeypatch.setattr(time, "time", lambda: clock() + drift)
+    assert "finished before" not in moco(*words)[1]
+    path = only_run(tmp_path) / "result.json"
+    os.utime(path, (clock() + drift, clock() + drift))
+    assert "this run was finished before; --new computes it again" in moco(*words)[1]
+    assert "finished before" not in moco(*words, "--new")[1]
 
 
 def test_the_references_command_line(
@@ -110,16 +145,20 @@ def test_report_writes_a_page(moco: Moco, finished: pathlib.Path, tmp_path: path
 
 def test_ask_shows_answers_and_turns(moco: Moco, finished: pathlib.Path) -> None:
     run = str(only_run(finished))
-    code, out, _ = moco("ask", run, "red or green?", "--transcript", NO_CACHE)
+    code, out, _ = moco("ask", run, "Which?\nA) red\nB) green", "--transcript", NO_CACHE)
     assert code == 0
-    assert "red or green?" in out
+    assert "A) red" in out
     assert "(answer)" in out
+    # The run votes, and there is nothing to vote on
+    code, _, err = moco("ask", run, "red or green?", NO_CACHE)
+    assert code == 2
+    assert "has none: 'red or green?'; write each on a line of its own" in err
 
 
 def test_ask_reads_lines(
     moco: Moco, finished: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("red or green?\n\nblue?\n"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("(A) red (B) green\n\nA) blue B) red\n"))
     code, out, _ = moco("ask", str(only_run(finished)), NO_CACHE)
     assert code == 0
     assert len(out.splitlines()) >= 2
