@@ -45,7 +45,7 @@ ALL = [
 NOTHINGS = {
     "empty": "",
     "blank": " \n\t",
-    "over-length": Response(text="", finish="prompt_too_long"),
+    "over-length": Response(text="", finish="over_length"),
     "cut thought": Response(text="", reasoning="Let me think", finish="length"),
 }
 EMPTY_QUOTE = re.compile(r"(?m)^(-|\d+\.( \(round [^)]*\))?)\s*$|^[^\n]*:\n\s*(\n|\Z)")
