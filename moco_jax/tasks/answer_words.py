@@ -23,7 +23,8 @@ OPTION = (
 """Nouns for one of the options."""
 
 COPULA = (
-    r"is|are|was|be|ist|lautet|wäre|est|serait|es|sería|è|sarebbe|é|seria|är|este|jest|brzmi|je|to"
+    r"is|are|was|be|ist|lautet|wäre|est|serait|es|está|sería|è|sarebbe|é|seria|är|este|jest|brzmi"
+    r"|je|to"
     r"|là|adalah|ni|αποτελεί|είναι|это|—|هي|هو|है|হল|হলো"
 )
 _UNSPACED_COPULA = r"应该是|應該是|应为|應為|应是|就是|是|为|為|は|은|는|이|คือ"
@@ -32,7 +33,8 @@ IS = rf"(?:(?:{COPULA})(?!\w)|(?:{_UNSPACED_COPULA}))"
 
 _CORRECT = (
     r"(?:correct|right|true|best|richtige?|korrekte?|correcte?|bonne|juste|exacte"
-    r"|correct[ao]|corrett[ao]|giust[ao]|juist|rätt|corectă?|poprawn[ay]|prawidłow[ay]|správn[áaě]"
+    r"|correct[ao]|corret[ao]|corrett[ao]|esatt[ao]|giust[ao]|juist|rätt|corectă?|poprawn[ay]"
+    r"|prawidłow[ay]|správn[áaě]"
     r"|tačan|helyes|doğru(?:dur)?|đúng|benar|sahihi|верно|верна|верен|верный|верным|правильно"
     r"|правильный|правильным|правильна|правильна|σωστή|الصحيحة|الصحيح|صحيحة|صحيح|सही|সঠিক)"
 )
@@ -41,7 +43,8 @@ CORRECT = rf"(?:(?<!\w){_CORRECT}(?!\w)|{CORRECT_UNSPACED})"
 WRONG = (
     r"(?:(?:also |clearly |therefore |definitely |simply |also )?(?:wrong|incorrect|false|out"
     r"|eliminated|ruled out|falsch|inkorrekt|faux|fausse|incorrecte|incorrect[ao]|fals[ao]"
-    r"|errad[ao]|sbagliat[ao]|errat[ao]|onjuist|fout|fel|błędn[ay]|špatn[áaě]|hibás|yanlış(?:tır)?|sai|salah"
+    r"|errad[ao]|sbagliat[ao]|errat[ao]|onjuist|fout|fel|błędn[ay]|špatn[áaě]|hibás"
+    r"|yanlış(?:tır)?|sai|salah"
     r"|неверно|неверный|неверна|неверен|неправильно|неправильный|неправильна|ложно|хибн\w{1,3}"
     r"|خاطئة|خاطئ|خطأ|गलत|ভুল)(?!\w)|错误|錯誤|错|不对|不正确|誤り|間違い|間違って|틀|오답|ผิด)"
 )
@@ -63,15 +66,17 @@ NOT_BEFORE = (
 NOT_TOUCHING = r"不是|并非|而不是|而非|不选|不選|ไม่ใช่"
 
 BECAUSE = (
-    r"because|since|as|is|and|with|for|which|due|given|but|over|rather|instead|remains|fits|weil|da|denn|und|ist|car|parce|puisque"
+    r"because|since|as|is|and|with|for|which|due|given|but|over|rather|instead|here|remains|fits"
+    r"|weil|da|denn|und|ist|car|parce|puisque"
     r"|est|porque|ya|pues|es|pois|perché|poiché|omdat|want|eftersom|pentru|ponieważ|gdyż|protože"
     r"|mert|çünkü|vì|karena|kwa|потому|так|поскольку|бо|لأن|क्योंकि|কারণ|है|ہے|است|হয়"
 )
 """What may follow a stated letter without a comma."""
 
 CHOOSE = (
-    r"(?:(?<!\w)(?:choose|chose|choosing|pick|picked|picking|select|selected|selecting|go with"
-    r"|going with|opt for|settle on|vote for|wähle|nehme|choisis|sélectionne|opte pour|elijo|escojo"
+    r"(?:(?<!\w)(?:i'd say|i would say|choose|chose|choosing"
+    r"|pick|picked|picking|select|selected|selecting|go with|going with|opt for|settle on"
+    r"|vote for|wähle|nehme|choisis|sélectionne|opte pour|elijo|escojo"
     r"|selecciono|opto por|escolho|seleciono|scelgo|seleziono|kies|väljer|aleg|wybieram|vybírám"
     r"|választom|seçiyorum|chọn|memilih|выбираю|вибираю|обираю|أختار|चुनता|चुनती)(?!\w)"
     r"|故选|應選|应选|选择|選擇|选|選)"
@@ -81,7 +86,8 @@ CHOOSE = (
 THUS = (
     r"(?:(?<!\w)(?:so|therefore|thus|hence|leaves|leaving|leaves us with|left with|remains|only"
     r"|we get|gives|also|daher|deshalb|bleibt|donc|reste|alors|por lo tanto|así que"
-    r"|entonces|queda|portanto|logo|resta|quindi|dunque|dus|alltså|deci|więc|zatem|takže|tehát|yani|vậy|jadi|значит"
+    r"|entonces|queda|portanto|logo|resta|quindi|dunque|dus|alltså|deci|więc|zatem|takže|tehát"
+    r"|yani|vậy|jadi|значит"
     r"|следовательно|поэтому|отже|إذن|لذلك|अतः|इसलिए|তাই)(?!\w)|因此|所以|故|よって|したがって"
     r"|따라서|그러므로|ดังนั้น)"
 )

@@ -21,7 +21,7 @@ from moco_jax.tasks.choice_statements import (
     upper,
 )
 from moco_jax.tasks.extraction import set_apart
-from moco_jax.tasks.markup import boxes, clean, strip_thinking
+from moco_jax.tasks.markup import boxes, clean, strip_thinking, unwrap
 from moco_jax.tasks.option_texts import (
     LINE_LETTER,
     WINDOW,
@@ -72,7 +72,7 @@ def stated_letter(text: str, choices: Sequence[str]) -> str | None:
 def _marked(text: str) -> list[str]:
     """What an output sets apart as its answer, most binding first."""
     boxed = [content for content in boxes(text) if clean(content)]
-    return [*boxed[:1], set_apart(text) or ""]
+    return [*map(unwrap, boxed[:1]), set_apart(text) or ""]
 
 
 def _whole(text: str, letters: str, options: Sequence[str]) -> str | None:
@@ -88,9 +88,9 @@ def _whole(text: str, letters: str, options: Sequence[str]) -> str | None:
         return letters[options.index(folded)]
     lettered = letter_at(text, 0)
     if lettered is not None and upper(lettered) in letters:
-        letter = upper(lettered)
-        if fold(text[lettered.end() :]) == options[letters.index(letter)]:
-            return letter
+        end = mark_at(text, lettered, options)
+        if end > lettered.end() and not any(map(str.isalnum, text[end:])):
+            return upper(lettered)
     return None
 
 

@@ -38,14 +38,15 @@ LINKS = re.compile(r"[:：=\n|>→–—]|(?:\A|\s)-\s|\*\*|__")
 SPEAKS = re.compile(
     rf"(?P<answer>{words.ANSWER}|(?<!\w)ans(?=[.:])\.?)|(?P<option>{words.OPTION})"
     rf"|(?P<choose>{words.CHOOSE})"
-    rf"|(?P<thus>{words.THUS}|(?<!\w)(?:it's|it is|c'est|es ist)(?!\w))"
+    rf"|(?P<thus>{words.THUS}|(?<!\w)(?:it's|it is|must be|definitely|clearly|probably|certainly"
+    r"|surely|c'est|es ist)(?!\w))"
     rf"|(?P<correct>{words.CORRECT})",
     re.IGNORECASE,
 )
 # "C is correct", "C ist die richtige Antwort", "C正确", "C: correct".
 _VERDICT = re.compile(
     rf"[)\]*_.,\"”’]{{0,4}}(?:\s{{0,2}}(?:(?:{words.IS})|must be|has to be|seems|looks)\s{{0,2}}"
-    r"|\s{0,2}[:=→–—-]\s{0,2})"
+    r"|\s{0,2}[:=→–—-]\s{0,2}|\s(?=(?:die|der|das|la|le|el|il|the)\s|правильн|верн|صحيح|الصحيح|सही))"
     rf"(?:(?:the|la|le|el|il|der|die|das|de|det|most|clearly|definitely|therefore|thus|daher|also"
     rf"|donc|only|a|o|{words.OPTION}|{words.ANSWER}) ?){{0,4}}"
     rf"(?:{words.CORRECT}|(?<=\s)(?:the |die |la |le |el |il |de )?{words.ANSWER})"
@@ -53,6 +54,7 @@ _VERDICT = re.compile(
     re.IGNORECASE,
 )
 _WORDLY = "A-Za-z0-9_À-ɏЀ-ӿ'’"
+_ASKED = re.compile(r"[^.!?\n]{0,40}\?")
 MARKED = re.compile(rf"(?<![{_WORDLY}])[(\[*_]{{0,3}}(?P<letter>[A-Z])(?![{_WORDLY}])")
 _BOTH = re.compile(r"(?<!\w)[A-Z]\)?\s?(?:and|&|und|et|y|e|und auch|和)\s?\Z")
 # "The second best answer is D" states nothing.
@@ -257,7 +259,7 @@ def _judged(text: str, options: Sequence[str]) -> Iterator[Statement]:
     for match in MARKED.finditer(text):
         for end in sorted({match.end(), mark_at(text, match, options)}):
             verdict = _VERDICT.match(text, end)
-            if verdict is None:
+            if verdict is None or _ASKED.match(text, verdict.end()):
                 continue
             if not negated(text, match.start()) and not ruled_out(text, end, at_once=True):
                 binding = _binding(text, match.start(), verdict.end(), "stated")

@@ -12,7 +12,8 @@ WINDOW = 400  # characters after a declaration that are looked at
 
 _RULED_OUT = (
     rf"\s{{0,2}}[(:–—-]?\s?(?:(?:{words.IS}|seems|looks|must be|이|가|が)\s{{0,2}})?"
-    rf"(?:(?:n'est pas|not|nicht|no)?\s?{words.WRONG}|{words.NOT}|[❌✗✘✖])"
+    rf"(?:(?:n'est pas|not|nicht|no)?\s?{words.WRONG}"
+    rf"|{words.NOT}(?!\s{{1,2}}[(*]{{0,2}}(?-i:[A-Z])(?![\w']))|[❌✗✘✖])"
 )
 RULED_OUT = re.compile(rf"[)\]*_.:]{{0,4}}{_RULED_OUT}", re.IGNORECASE)
 _RULED_OUT_AT_ONCE = re.compile(rf"[)\]*_]{{0,4}}{_RULED_OUT}", re.IGNORECASE)
