@@ -132,7 +132,9 @@ class ScriptedEngine(Engine):
             costs += [read] * len(labels)
         usages = score_usages(costs)
         return [
-            one and Choices(one, sum(itertools.islice(usages, len(labels)), Usage()))
+            None
+            if one is None
+            else Choices(one, sum(itertools.islice(usages, len(labels)), Usage()))
             for one in found
         ]
 
