@@ -19,13 +19,13 @@ _NUMBER = (
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\u0e00-\u0e7f"
 SPLIT = re.compile(
     rf"(?:(?:us|au|ca|hk)\$|(?:usd|eur|gbp|rs\.?|rmb|inr)\s?)?(?P<number>{_NUMBER})"
-    rf"(?P<unit>\s\S.*|[€£¥₹₽元円원][^\d]*|[{_CJK}][^\d]*|(?:mm|cm|km|kg|mg|ml|lbs?|oz|ft|mph|min|hrs?"
+    rf"(?P<unit>\s\S.*|[€£¥₹₽¢元円원][^\d]*|[{_CJK}][^\d]*|(?:mm|cm|km|kg|mg|ml|lbs?|oz|ft|mph|min|hrs?"
     r"|kmh|km/h|m/s|eur|usd|gbp)(?:\^\{?[23]\}?)?)?",
     re.DOTALL,
 )
 UNIT = re.compile(
     r"\(?[^\W\d_][^\W\d_'’.-]*(?:\^?\{?-?[123]\}?)?(?:[/*·-][^\W\d_]+\.?(?:\^?\{?-?[123]\}?)?)*[.)]{0,2}"
-    r"|[€£¥$₹₽]|/|per"
+    r"|[€£¥$₹₽¢]|/|per"
 )
 # Single letters that are units; others are variables.
 _LETTERS = frozenset("mgshl")

@@ -83,7 +83,7 @@ def test_diversity_is_held_against_the_references_and_blank_is_no_answer():
 def test_groups_do_not_touch_unbounded_scores_but_bind_verdicts():
     judges = {"reward_model": lambda cases: [-1.0, 5.0], "verifier": lambda cases: [1.0, 0.0]}
     for kind, expected in (("reward_model", [-1.0, 5.0]), ("general_verifier", [0.0, 0.0])):
-        rows = [item(kind, group="g")] * 2
+        rows = [item(kind, question, group="g") for question in ("Why?", "How?")]
         scores = score_items(rows, [Gold(("x",))] * 2, ["a", "b"], judges)
         assert [score.value for score in scores] == expected
 
