@@ -15,7 +15,7 @@ import shutil
 import jax
 from absl import app, flags, logging
 
-from moco_jax.models import lora
+from moco_jax.models.lora_files import is_adapter_dir
 from moco_jax.tiny import MEMBERS, benchmark, build, evaluate
 from moco_jax.tiny.recipes import recipes
 
@@ -44,7 +44,7 @@ def examine(work, made):
     found = {}
     for name in MEMBERS:
         directory = work / "pool" / name
-        if directory.is_dir() and not lora.is_adapter_dir(directory):
+        if directory.is_dir() and not is_adapter_dir(directory):
             found[name] = evaluate.examine(directory, made[name].speaker.skills)
             logging.info("%s on dev: %s", name, found[name])
     (work / "dev_scores.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -15,10 +15,18 @@ from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.placement import Placement
 from moco_jax.decoding.population import Population, Variant
 from moco_jax.decoding.types import Request, Response, Sampling
-from moco_jax.models import lora
+from moco_jax.models import lora, lora_files
 from moco_jax.models import tokenizer as words
-from moco_jax.models.checkpoint import Checkpoint, load_checkpoint, open_checkpoint, save_checkpoint
+from moco_jax.models.checkpoint import (
+    Checkpoint,
+    CheckpointReader,
+    load_checkpoint,
+    open_checkpoint,
+    save_checkpoint,
+)
+from moco_jax.models.checkpoint_files import fetch
 from moco_jax.models.config import ModelConfig
+from moco_jax.models.decoder import untied
 from moco_jax.models.identity import adapted_identity, fingerprint, with_ends
 from moco_jax.models.memory import INT8
 from moco_jax.models.quantize import (
@@ -38,10 +46,11 @@ class MemberInfo:
 
     Attributes:
         name: what the user called it; a second one of the same name gets a suffix `#2`.
-        path: directory or hub id of the full checkpoint (of an adapter: of its base).
-        adapter: directory of a LoRA adapter to merge in, or None.
-        config: the architecture.
-        raw_config: the checkpoint's `config.json`.
+        path: absolute directory or hub id of the full checkpoint (of an adapter: of its base).
+        adapter: absolute directory of a LoRA adapter to merge in, or None.
+        config: the architecture. A base that ties its embeddings is untied under an adapter of
+            either end.
+        raw_config: the checkpoint's `config.json`, likewise.
         generation_config: the checkpoint's `generation_config.json`, or empty.
         tokenizer: a `transformers` tokenizer.
     """
@@ -64,6 +73,16 @@ class MemberInfo:
         """Token ids that end an answer."""
         return words.eos_ids(self.tokenizer, self.raw_config, self.generation_config)
 
+    def untied(self) -> "MemberInfo":
+        """The same model with an output layer of its own, which is a copy of the embedding."""
+        if not self.config.tie_embeddings:
+            return self
+        return dataclasses.replace(
+            self,
+            config=dataclasses.replace(self.config, tie_embeddings=False),
+            raw_config={**self.raw_config, "tie_word_embeddings": False},
+        )
+
 
 def inspect(source: str, name: str | None = None) -> MemberInfo:
     """Reads config and tokenizer of a member, not its weights.
@@ -76,23 +95,53 @@ def inspect(source: str, name: str | None = None) -> MemberInfo:
         ValueError: it is not a checkpoint we can load; the message says why.
     """
     place = str(tiny_pool_path(source)) if source.startswith(PREFIX) else source
-    adapter = None
-    if lora.is_adapter_dir(place):
-        adapter, place = place, lora.adapter_base(place)
-    checkpoint = open_checkpoint(place)
-    speaks = adapter if adapter and words.has_tokenizer(adapter) else checkpoint.directory
+    adapter = _adapter(place)
+    if adapter is None:
+        checkpoint = open_checkpoint(place)
+    else:
+        place = lora_files.adapter_base(adapter.directory)
+        checkpoint = _open_base(place, adapter)
+    own = adapter is not None and words.has_tokenizer(adapter.directory)
+    speaks = adapter.directory if adapter is not None and own else checkpoint.directory
+    local = pathlib.Path(place).expanduser()
     info = MemberInfo(
         name=name or source,
-        path=place,
-        adapter=adapter,
+        path=str(local.resolve()) if local.is_dir() else place,
+        adapter=None if adapter is None else str(adapter.directory),
         config=checkpoint.config,
         raw_config=checkpoint.raw_config,
         generation_config=checkpoint.generation_config,
         tokenizer=words.load_tokenizer(speaks),
     )
+    if adapter is not None:
+        info = info.untied() if adapter.unties else info
+        adapter.check(info.config)
     if not info.template.source:
         logging.warning("%s has no chat template: it gets plain text without roles", source)
     return info
+
+
+def _adapter(place: str) -> lora_files.AdapterReader | None:
+    """The adapter at a directory or hub id, or None where a whole model stands."""
+    directory = fetch(place, weights=False)
+    if not (directory / lora.CONFIG_FILE).is_file():
+        return None
+    # Whether whole weights stand beside it is seen when all files are there
+    directory = fetch(place)
+    if not lora_files.is_adapter_dir(directory):
+        return None
+    return lora_files.open_adapter(directory.resolve())
+
+
+def _open_base(place: str, adapter: lora_files.AdapterReader) -> CheckpointReader:
+    try:
+        return open_checkpoint(place)
+    except ValueError as error:
+        raise ValueError(
+            f"the base of the adapter {adapter.directory} cannot be loaded: {error} Its "
+            f"{lora.CONFIG_FILE} names {place!r} as base_model_name_or_path; if the base is "
+            "elsewhere now, write its path or hub id there."
+        ) from error
 
 
 def inspect_all(sources: Sequence[str]) -> list[MemberInfo]:
@@ -247,13 +296,18 @@ def _load(info: MemberInfo, dtype: Any, placement: Placement) -> tuple[PyTree, s
 def _read(info: MemberInfo, dtype: Any) -> PyTree:
     small = str(dtype) == INT8
     dtype = default_dtype() if small or dtype is None else jnp.dtype(dtype)
-    if small and not info.adapter:
-        return load_quantized(info.path, dtype)
-    params = load_checkpoint(info.path, dtype).params
+    whole = load_quantized if small and not info.adapter else _read_whole
+    params = whole(info.path, dtype)
+    if not (info.config.tie_embeddings or info.config.num_labels):
+        params = untied(params)
     if info.adapter:
-        params = lora.merge_adapter(params, lora.load_adapter(info.adapter))
+        params = lora.merge_adapter(params, lora_files.load_adapter(info.adapter, base=params))
         params = quantize(params) if small else params
     return params
+
+
+def _read_whole(path: str, dtype: Any) -> PyTree:
+    return load_checkpoint(path, dtype).params
 
 
 def variants(
@@ -295,16 +349,19 @@ def variants(
 
 def _load_bank(base: Member, infos: Sequence[MemberInfo]) -> list[Member]:
     """Members that are adapters over one base."""
+    untie = any(not info.config.tie_embeddings for info in infos)
+    params = untied(base.params) if untie else base.params
     adapters = []
     for place in (info.adapter for info in infos if info.adapter):
-        adapters.append(lora.load_adapter(place))
-        lora.check_fit(base.params, adapters[-1], place)
-    population = Population(base.params, lora.stack_adapters(adapters), len(adapters))
+        adapters.append(lora_files.load_adapter(place, base=params))
+        lora.check_fit(params, adapters[-1], place)
+    population = Population(params, lora.stack_adapters(adapters), len(adapters))
     known = {words.tokenizer_fingerprint(base.tokenizer): base.tokenizer}
     found = []
     for number, (info, adapter) in enumerate(zip(infos, adapters, strict=True)):
         rules = words.tokenizer_fingerprint(info.tokenizer)
-        # One tokenizer object, so that they share batches
+        # One architecture and one tokenizer object, so that they share batches
+        info = info.untied() if untie else info
         info = dataclasses.replace(info, tokenizer=known.setdefault(rules, info.tokenizer))
         content = adapted_identity(base.draws, adapter, rules)
         identity = with_ends(content, info.eos)

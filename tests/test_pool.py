@@ -1,6 +1,8 @@
 """Pools: loading by name, duplicates, adapters, identities, and what is said early."""
 
 import dataclasses
+import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -183,3 +185,77 @@ def test_a_base_keeps_its_own_tokenizer_beside_its_adapters(two_voices):
     pool = Pool.load(two_voices[::-1])
     assert pool[2].template.source == Pool.load(two_voices[:1])[0].template.source
     assert pool[0].template.source.endswith("{# 1 #}")
+
+
+@pytest.fixture
+def hub(folder, tmp_path, monkeypatch):
+    """A hub with a base and an adapter over it."""
+    shutil.copytree(folder / "first", tmp_path / "hub" / "org" / "base")
+    config = LoraConfig(rank=2, alpha=4.0, targets=("q_proj", "lm_head"))
+    adapter = init_adapter(dummy_pool(1)[0].params, config, jax.random.key(0))
+    louder = jax.tree.map(lambda leaf: jnp.full_like(leaf, 0.3), adapter)
+    save_adapter(tmp_path / "hub" / "org" / "adapter", louder, "org/base")
+
+    def download(repository, revision=None, allow_patterns=None):
+        if not (tmp_path / "hub" / repository).is_dir():
+            raise OSError(f"no {repository}")
+        return str(tmp_path / "hub" / repository)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    return tmp_path / "hub" / "org"
+
+
+def test_adapters_and_bases_are_named_by_hub_id_too(hub):
+    (wanted,) = Pool.load([str(hub / "adapter")])
+    (found,) = Pool.load(["org/adapter"])
+    jax.tree.map(np.testing.assert_array_equal, found.params, wanted.params)
+    assert (found.name, found.info.path) == ("org/adapter", "org/base")
+    assert found.identity == wanted.identity
+
+
+@pytest.mark.parametrize("base", ["/gone/base", "../gone", "org/gone", "models/gone"])
+def test_a_base_that_is_gone_is_named_with_the_line_to_mend(hub, base):
+    file = hub / "adapter" / "adapter_config.json"
+    raw = json.loads(file.read_text())
+    file.write_text(json.dumps({**raw, "base_model_name_or_path": base}))
+    with pytest.raises(ValueError, match="base_model_name_or_path") as caught:
+        inspect(str(hub / "adapter"))
+    assert base in str(caught.value) and "adapter_config.json" in str(caught.value)
+
+
+def test_a_base_by_any_path_is_held_once_beside_its_adapters(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(folder)
+    config = LoraConfig(rank=2, targets=("v_proj",))
+    adapter = init_adapter(dummy_pool(1)[0].params, config, jax.random.key(1))
+    save_adapter(tmp_path / "other", adapter, "./first")
+    (tmp_path / "link").symlink_to(folder / "first")
+    for base in ("first", "./first", "../" + folder.name + "/first", str(tmp_path / "link")):
+        pool = Pool.load([base, "adapter", str(tmp_path / "other"), "./adapter/"])
+        assert pool[1].variant.population.params is pool[0].params
+        assert pool[1].variant.population is pool[2].variant.population
+        assert pool[3].variant.place == pool[1].variant.place
+        assert pool.names[0] == base
+
+
+def test_an_adapter_of_the_head_counts_in_a_bank(folder, tmp_path):
+    names = []
+    for index, targets in enumerate([("q_proj", "lm_head"), ("v_proj",)]):
+        config = LoraConfig(rank=2, alpha=4.0, targets=targets)
+        adapter = init_adapter(dummy_pool(1)[0].params, config, jax.random.key(index))
+        noisy = jax.tree.map(lambda leaf: leaf + 0.2, adapter)
+        save_adapter(tmp_path / f"{index}", noisy, str(folder / "first"))
+        names.append(str(tmp_path / f"{index}"))
+    alone = [Pool.load([name]).score(["what is 3 + 4?"], ["seven"])[0][0] for name in names]
+    plain = Pool.load([str(folder / "first")]).score(["what is 3 + 4?"], ["seven"])[0][0]
+    together = [rows[0] for rows in Pool.load(names).score(["what is 3 + 4?"], ["seven"])]
+    np.testing.assert_allclose(together, alone, rtol=1e-4)
+    assert np.abs(np.subtract(alone[0], plain)).max() > 0.01
+
+
+def test_an_adapter_that_fits_not_is_refused_before_weights_are_read(folder, tmp_path):
+    other = dummy_member("wide", 0, hidden_size=32)
+    config = LoraConfig(rank=2, targets=("q_proj",))
+    adapter = init_adapter(other.params, config, jax.random.key(0))
+    save_adapter(tmp_path / "wide", adapter, str(folder / "first"))
+    with pytest.raises(ValueError, match=r"q_proj is \[16, 16\] in the base and \[32, 32\]"):
+        inspect(str(tmp_path / "wide"))

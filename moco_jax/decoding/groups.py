@@ -93,18 +93,16 @@ def hidden_states(
         run = functools.partial(forward, group.config)
         hidden, cache = per_member(run, weights.params, tokens, positions, cache)
         return _join(hidden), cache
-    bank = weights.bank
-    if bank is not None and group.layout == "mixed":
-        bank = _with_rows(bank, owners)
+    bank = _bank(group, weights, owners)
     return forward(group.config, weights.params, tokens, positions, cache, bank)
 
 
-def logits_of(group: Group, weights: Weights, hidden: jax.Array) -> jax.Array:
-    """Logits f32[B, ..., V] of hidden states [B, ..., D]."""
+def logits_of(group: Group, weights: Weights, hidden: jax.Array, owners: jax.Array) -> jax.Array:
+    """Logits f32[B, ..., V] of hidden states [B, ..., D]; arguments as of `hidden_states`."""
     if group.stacked:
         run = functools.partial(unembed, group.config)
         return _join(per_member(run, weights.params, _split(group.sets, hidden)))
-    return unembed(group.config, weights.params, hidden)
+    return unembed(group.config, weights.params, hidden, _bank(group, weights, owners))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
@@ -167,6 +165,13 @@ def _split(sets: int, rows: jax.Array) -> jax.Array:
 
 def _join(shares: jax.Array) -> jax.Array:
     return shares.reshape(-1, *shares.shape[2:])
+
+
+def _bank(group: Group, weights: Weights, owners: jax.Array) -> Bank | None:
+    """The bank of a group as its rows need it."""
+    if weights.bank is None or group.layout != "mixed":
+        return weights.bank
+    return _with_rows(weights.bank, owners)
 
 
 def _with_rows(bank: Bank, owners: jax.Array) -> Bank:

@@ -302,7 +302,8 @@ def _next_logits(program, weights, caches, rows, live):
         part = slice(members.start, members.stop)
         fed, places = (array[part].reshape(-1, 1) for array in (rows.last, position))
         hidden, cache = hidden_states(group, weights[index], fed, places, caches[index], rows.owner)
-        found = logits_of(group, weights[index], hidden[:, 0])[:, : program.vocab_size]
+        found = logits_of(group, weights[index], hidden[:, 0], rows.owner)
+        found = found[:, : program.vocab_size]
         logits.append(found.reshape(len(members), -1, program.vocab_size))
         grown.append(cache)
     return jnp.concatenate(logits), tuple(grown)
@@ -339,7 +340,7 @@ def token_logprobs(
 
     def logprobs(part):
         states, wanted = part
-        scores = jax.nn.log_softmax(logits_of(group, weights, states))
+        scores = jax.nn.log_softmax(logits_of(group, weights, states, owners))
         return jnp.take_along_axis(scores, wanted[..., None], -1)[..., 0]
 
     def split(array):

@@ -18,11 +18,8 @@ from moco_jax.models import checkpoint_files, safetensors_io
 from moco_jax.models.checkpoint_files import PathLike
 from moco_jax.models.config import ModelConfig, text_config
 from moco_jax.models.decoder import Params, set_leaf
-from moco_jax.models.families import FAMILIES, Path, TensorSpec, tensor_table
+from moco_jax.models.families import FAMILIES, Path, TensorSpec, tensor_table, text_name
 
-# Multimodal Gemma 3 keeps its language model one level deeper; the spelling changed over time
-_TEXT_PREFIXES = ("language_model.", "model.language_model.")
-_VISION = ("vision_tower.", "multi_modal_projector.")
 _SHOWN = 5
 
 
@@ -91,7 +88,8 @@ def open_checkpoint(path_or_hub_id: PathLike) -> CheckpointReader:
     directory = checkpoint_files.fetch(path_or_hub_id)
     found = safetensors_io.read_headers(checkpoint_files.weight_files(directory))
     if raw.get("model_type") == "gemma3":
-        found = dict(_text_tensors(found))
+        texts = {text_name(name): tensor for name, tensor in found.items()}
+        found = {name: tensor for name, tensor in texts.items() if name is not None}
     tensors = _match(config, found, directory)
     generation = directory / "generation_config.json"
     return CheckpointReader(
@@ -101,21 +99,6 @@ def open_checkpoint(path_or_hub_id: PathLike) -> CheckpointReader:
         directory=directory,
         tensors=tensors,
     )
-
-
-def _text_tensors(
-    found: dict[str, safetensors_io.Tensor],
-) -> Iterator[tuple[str, safetensors_io.Tensor]]:
-    """The language model's tensors of a multimodal checkpoint, under their text-only names."""
-    for name, tensor in found.items():
-        if name.removeprefix("model.").startswith(_VISION):
-            continue
-        for prefix in _TEXT_PREFIXES:
-            if name.startswith(prefix):
-                name = name.removeprefix(prefix)
-                known = ("model.", "lm_head.")
-                name = name if name.startswith(known) else f"model.{name}"
-        yield name, tensor
 
 
 def _match(

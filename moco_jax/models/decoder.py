@@ -54,8 +54,8 @@ def forward(
             The hidden states of padding mean nothing.
         cache: from `init_cache`; donate it to have it updated in place.
         bank: LoRA factors of several adapters over `params`, a tree like it whose linear layers
-            hold "a" [N, in, r], "b" [N, r, out] and, unless the rows are N equal shares in order,
-            "rows" i32[B]; see `moco_jax.kernels.low_rank`.
+            and embedding hold "a" [N, in, r], "b" [N, r, out] and, unless the rows are N equal
+            shares in order, "rows" i32[B]; see `moco_jax.kernels.low_rank`.
 
     Returns:
         hidden states [B, S, D] in the dtype of the params, and the updated cache.
@@ -65,8 +65,16 @@ def forward(
     return out
 
 
-def unembed(config: ModelConfig, params: Params, hidden: jax.Array) -> jax.Array:
+def unembed(
+    config: ModelConfig, params: Params, hidden: jax.Array, bank: Bank | None = None
+) -> jax.Array:
     """Logits f32[..., V] of hidden states [..., D], the final soft cap included.
+
+    Args:
+        config: the model.
+        params: its parameters.
+        hidden: from `forward`; with a bank [B, S, D] or [B, D], B rows as there.
+        bank: the bank of `forward`, which may adapt the output layer too.
 
     Raises:
         ValueError: the model has a classification head in place of an output layer.
@@ -78,7 +86,20 @@ def unembed(config: ModelConfig, params: Params, hidden: jax.Array) -> jax.Array
         )
     tied = config.tie_embeddings
     table = params["embed_tokens"]["embedding"] if tied else params["lm_head"]["kernel"]
-    return softcapped(linear(hidden, table), config.final_softcap)
+    logits = linear(hidden, table)
+    if bank is not None and "lm_head" in bank:
+        head = bank["lm_head"]
+        wide = hidden.reshape(len(hidden), -1, hidden.shape[-1])
+        own = low_rank(wide, head["a"], head["b"], head.get("rows"))
+        logits = logits + own.astype(logits.dtype).reshape(logits.shape)
+    return softcapped(logits, config.final_softcap)
+
+
+def untied(params: Params) -> Params:
+    """Params with an output layer of their own, which is the embedding where they had none."""
+    if "lm_head" in params:
+        return params
+    return {**params, "lm_head": {"kernel": params["embed_tokens"]["embedding"]}}
 
 
 def init_cache(
@@ -319,7 +340,7 @@ class Norm(nn.Module):
 
 
 class Embedding(nn.Module):
-    """Token embeddings, scaled where the family does."""
+    """Token embeddings, scaled where the family does; with a bank, each row's own change too."""
 
     config: ModelConfig
 
@@ -329,6 +350,14 @@ class Embedding(nn.Module):
         config = self.config
         table = self.param("embedding", _INIT, (config.vocab_size, config.hidden_size))
         hidden = table[tokens]
+        if self.has_variable("bank", "a"):
+            a: jax.Array = self.get_variable("bank", "a")
+            b: jax.Array = self.get_variable("bank", "b")
+            rows: Any = self.get_variable("bank", "rows")
+            if rows is None:
+                rows = jnp.arange(len(tokens)) // (len(tokens) // len(a))
+            own = jnp.einsum("bsr,bro->bso", a[rows[:, None], tokens], b[rows])
+            hidden = hidden + own.astype(hidden.dtype)
         if FAMILIES[config.family].scaled_embedding:
             # The checkpoints were trained with the factor rounded to the dtype of the weights
             hidden = hidden * jnp.asarray(config.hidden_size**0.5, hidden.dtype)

@@ -156,6 +156,25 @@ def disk_name(path: Path) -> str:
     return ".".join([*root, first, *modules[1:], "bias" if leaf == "bias" else "weight"])
 
 
+# A multimodal model keeps its language model one level deeper; the order of the two words changed
+_TEXT_PREFIXES = ("language_model.", "model.language_model.")
+_NOT_TEXT = ("vision_tower.", "vision_model.", "multi_modal_projector.")
+
+
+def text_name(name: str) -> str | None:
+    """A tensor's name on disk as a text-only model has it; None if the language model has none.
+
+    Text-only names are given back as they are.
+    """
+    if name.removeprefix("model.").startswith(_NOT_TEXT):
+        return None
+    for prefix in _TEXT_PREFIXES:
+        if name.startswith(prefix):
+            rest = name.removeprefix(prefix)
+            return rest if rest.startswith(("model.", "lm_head.")) else f"model.{rest}"
+    return name
+
+
 def _layer(config: "ModelConfig") -> Iterator[tuple[Path, tuple[int, ...]]]:
     """Paths within a layer, and shapes."""
     family, d = FAMILIES[config.family], config.hidden_size

@@ -1,4 +1,7 @@
-"""LoRA adapters (Hu et al., arXiv 2106.09685): factors over a base, a pytree of their own."""
+"""LoRA adapters (Hu et al., arXiv 2106.09685): factors over a base, a pytree of their own.
+
+`lora_files` reads them.
+"""
 
 import dataclasses
 import json
@@ -13,18 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from moco_jax.models import checkpoint_files, safetensors_io
+from moco_jax.models import safetensors_io
 from moco_jax.models.checkpoint_files import PathLike
 from moco_jax.models.decoder import Bank, Params
-from moco_jax.models.lora_config import (
-    FACTOR_PREFIX,
-    LoraConfig,
-    from_peft,
-    module_name,
-    parse_factor_name,
-    refuse_variants,
-    to_peft,
-)
+from moco_jax.models.lora_config import EMBEDDING, LoraConfig, factor_name, module_name, to_peft
 from moco_jax.models.quantize import refuse_quantized
 
 CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"
@@ -86,24 +81,54 @@ def merge_adapter(params: Params, adapter: Adapter) -> Params:
     check_fit(params, adapter)
     flat = traverse_util.flatten_dict(params, sep="/")
     for module, factor in adapter.factors.items():
-        path = f"{module}/kernel"
-        flat[path] = _merged(flat[path], factor["a"], factor["b"], adapter.config.scale(module))
+        _add(flat, module, factor["a"], factor["b"], adapter.config.scale(module))
     return traverse_util.unflatten_dict(flat, sep="/")
 
 
 def check_fit(params: Params, adapter: Adapter, name: str = "the adapter") -> None:
     """Raises ValueError if a layer is missing from the base or has another shape."""
     flat = traverse_util.flatten_dict(params, sep="/")
-    for module, factor in adapter.factors.items():
-        path = f"{module}/kernel"
-        path = path if path in flat else f"{module}/kernel_int8"
-        shape = factor["b"].shape[1], factor["a"].shape[0]
-        if path not in flat or flat[path].shape != shape:
-            found = list(flat[path].shape) if path in flat else "nothing"
+    shapes = {path: leaf.shape for path, leaf in flat.items()}
+    quantized = {path: f"{path}_int8" for path in (f"{m}/kernel" for m in adapter.factors)}
+    shapes |= {path: shapes[small] for path, small in quantized.items() if small in shapes}
+    check_shapes(
+        shapes,
+        {m: (f["a"].shape[0], f["b"].shape[1]) for m, f in adapter.factors.items()},
+        name,
+    )
+
+
+def check_shapes(
+    base: Mapping[str, tuple[int, ...]], adapted: Mapping[str, tuple[int, int]], name: str
+) -> None:
+    """Raises ValueError if a module is missing from the base or has another shape.
+
+    Args:
+        base: shapes of its tensors by path ("layers_0/self_attn/q_proj/kernel").
+        adapted: (in, out) of the modules of an adapter.
+        name: of the adapter.
+    """
+    for module, (wide, out) in adapted.items():
+        shape = (wide, out) if module == EMBEDDING else (out, wide)
+        found = base.get(_path(module))
+        if found != shape:
             raise ValueError(
-                f"{name} does not fit this base: {module_name(module)} is {found} in the base "
-                f"and {list(shape)} in the adapter. Load it over the base it was trained on."
+                f"{name} does not fit this base: {module_name(module)} is "
+                f"{list(found) if found else 'nothing'} in the base and {list(shape)} in the "
+                "adapter. Load it over the base it was trained on."
             )
+
+
+def _path(module: str) -> str:
+    """Where the weight of a module stands in the params."""
+    return f"{module}/embedding" if module == EMBEDDING else f"{module}/kernel"
+
+
+def _add(flat: dict[str, Any], module: str, a: jax.Array, b: jax.Array, scale: float) -> None:
+    """Adds a product of factors to the weight of its module in flat params."""
+    # An embedding stands as [in, out] and not as [out, in]
+    a, b = (b.T, a.T) if module == EMBEDDING else (a, b)
+    flat[_path(module)] = _merged(flat[_path(module)], a, b, scale)
 
 
 def stack_adapters(adapters: Sequence[Adapter]) -> Bank:
@@ -161,8 +186,7 @@ def merge_bank(params: Params, bank: Bank) -> Params:
     for path, a in factors.items():
         module, _, side = path.rpartition("/")
         if side == "a":
-            kernel = f"{module}/kernel"
-            flat[kernel] = _merged(flat[kernel], a[0], factors[f"{module}/b"][0], 1.0)
+            _add(flat, module, a[0], factors[f"{module}/b"][0], 1.0)
     return traverse_util.unflatten_dict(flat, sep="/")
 
 
@@ -172,82 +196,6 @@ def _merged(kernel: jax.Array, a: jax.Array, b: jax.Array, scale: float) -> jax.
     # Accelerators would round the f32 factors by default
     delta = jnp.matmul(*wide, precision=jax.lax.Precision.HIGHEST).T
     return (kernel.astype(jnp.float32) + scale * delta).astype(kernel.dtype)
-
-
-def is_adapter_dir(path: PathLike) -> bool:
-    """Whether a directory holds an adapter rather than a whole model."""
-    directory = pathlib.Path(path)
-    return (directory / CONFIG_FILE).is_file() and not (directory / "config.json").is_file()
-
-
-def adapter_base(directory: PathLike) -> str:
-    """Path or hub id of the model an adapter was trained on, from its adapter_config.json.
-
-    A path relative to the adapter's directory is preferred where it exists, so that the two can
-    be moved together.
-
-    Raises:
-        ValueError: adapter_config.json names no base, or a relative one that does not exist.
-    """
-    directory = pathlib.Path(directory)
-    base = _read_config(directory).get("base_model_name_or_path")
-    if not base:
-        raise ValueError(
-            f"{directory / CONFIG_FILE} names no base model; set base_model_name_or_path to the "
-            "path or hub id of the model it was trained on."
-        )
-    beside = directory / base
-    if beside.is_dir():
-        return str(beside.resolve())
-    if base.startswith("."):
-        raise ValueError(
-            f"the base model {base!r} of {directory} is not at {beside.resolve()}; move it there "
-            f"or correct base_model_name_or_path in {CONFIG_FILE}."
-        )
-    return base
-
-
-def load_adapter(directory: PathLike, dtype: Any = None) -> Adapter:
-    """Loads an adapter that PEFT or `save_adapter` wrote.
-
-    Args:
-        directory: holds adapter_config.json and adapter_model.safetensors.
-        dtype: of the factors; None leaves them as on disk.
-
-    Raises:
-        ValueError: it is no LoRA adapter, a variant that computes something else (DoRA, biases,
-            whole modules, ...), a pickle file, or its tensors do not belong together.
-    """
-    directory = pathlib.Path(directory)
-    raw = _read_config(directory)
-    refuse_variants(raw, directory)
-    if not (directory / WEIGHTS_FILE).is_file():
-        pickled = (directory / "adapter_model.bin").is_file()
-        raise ValueError(
-            f"{directory} has no {WEIGHTS_FILE}"
-            + (
-                ", only adapter_model.bin, a pickle file that can run code when read"
-                if pickled
-                else ""
-            )
-            + ". Save the adapter again with PEFT's save_pretrained(..., safe_serialization=True)."
-        )
-    tensors = safetensors_io.read_headers([directory / WEIGHTS_FILE])
-    found: dict[str, dict[str, jax.Array]] = {}
-    for name, tensor in tensors.items():
-        if name.endswith(".base_layer.weight"):
-            continue  # PEFT adds a copy of the frozen base beside an adapted lm_head
-        module, side = parse_factor_name(name, directory)
-        if tensor.type_name not in safetensors_io.DTYPES:
-            raise ValueError(
-                f"{name} in {directory} is {tensor.type_name}; factors must be one of "
-                f"{', '.join(safetensors_io.DTYPES)}. Save the adapter unquantized."
-            )
-        array = safetensors_io.read_tensor(tensor, True, np.dtype(dtype or tensor.dtype))
-        found.setdefault(module, {})[side] = jnp.asarray(array)
-    config = from_peft(raw, found)
-    _check(found, config, directory)
-    return Adapter(found, config)
 
 
 def save_adapter(directory: PathLike, adapter: Adapter, base: str, dtype: Any = None) -> None:
@@ -261,7 +209,7 @@ def save_adapter(directory: PathLike, adapter: Adapter, base: str, dtype: Any = 
     """
     directory = pathlib.Path(directory)
     planned = [
-        _plan(f"{FACTOR_PREFIX}{module_name(module)}.lora_{side.upper()}.weight", leaf, dtype)
+        _plan(factor_name(module, side), leaf, dtype)
         for module, factor in sorted(adapter.factors.items())
         for side, leaf in sorted(factor.items())
     ]
@@ -281,32 +229,6 @@ def _plan(name: str, leaf: jax.Array, dtype: Any) -> safetensors_io.Planned:
         return np.asarray(leaf).T
 
     return safetensors_io.Planned(name, leaf.shape[::-1], np.dtype(dtype or leaf.dtype), on_disk)
-
-
-def _read_config(directory: pathlib.Path) -> dict[str, Any]:
-    if not (directory / CONFIG_FILE).is_file():
-        raise ValueError(f"{directory} has no {CONFIG_FILE}; point at a PEFT adapter's directory.")
-    return checkpoint_files.read_json(directory / CONFIG_FILE)
-
-
-def _check(
-    factors: Mapping[str, Mapping[str, jax.Array]], config: LoraConfig, directory: pathlib.Path
-) -> None:
-    if not factors:
-        raise ValueError(f"{directory / WEIGHTS_FILE} holds no LoRA factors; save it again.")
-    for module, factor in factors.items():
-        if set(factor) != {"a", "b"}:
-            raise ValueError(
-                f"{module_name(module)} has only its lora_{min(factor).upper()} in {directory}; "
-                "the adapter is incomplete, copy or save it again."
-            )
-        ranks = {factor["a"].shape[1], factor["b"].shape[0], config.rank_of(module)}
-        if len(ranks) > 1:
-            raise ValueError(
-                f"{module_name(module)} in {directory} has factors {list(factor['a'].shape)} and "
-                f"{list(factor['b'].shape)}, but its rank by {CONFIG_FILE} (r, rank_pattern) is "
-                f"{config.rank_of(module)}; the two files must belong together."
-            )
 
 
 def _kernels(params: Params) -> dict[str, Any]:

@@ -4,12 +4,17 @@ import dataclasses
 import math
 import pathlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from moco_jax.models.families import disk_name
+from moco_jax.models.families import disk_name, text_name
 
 FACTOR_PREFIX = "base_model.model."
+EMBEDDING, HEAD = "embed_tokens", "lm_head"
+_FACTOR = re.compile(
+    r"(.+?)\.lora_(?P<table>embedding_)?(?P<side>[AB])(?:\.(?!weight$)[^.]+)?(?:\.weight)?"
+)
+_COPY = re.compile(r"(.+?)(?:\.base_layer)?\.weight")
 # Settings of PEFT that leave a linear layer's answer at x W + scale x A B. Any other that is set
 # changes what the adapter computes, known to us or not.
 _HARMLESS = {
@@ -55,11 +60,12 @@ class LoraConfig:
 
     def rank_of(self, module: str) -> int:
         """Rank at a module ("layers_0/self_attn/q_proj")."""
-        return _by_pattern(self.rank_pattern, module, self.rank)
+        return _by_pattern(self.rank_pattern, module_name(module), self.rank)
 
     def scale(self, module: str) -> float:
         """What the product of the factors is multiplied by at a module."""
-        alpha, rank = _by_pattern(self.alpha_pattern, module, self.alpha), self.rank_of(module)
+        alpha = _by_pattern(self.alpha_pattern, module_name(module), self.alpha)
+        rank = self.rank_of(module)
         return alpha / (math.sqrt(rank) if self.use_rslora else rank)
 
 
@@ -81,19 +87,36 @@ def refuse_variants(raw: Mapping[str, Any], directory: pathlib.Path) -> None:
         )
 
 
-def from_peft(raw: Mapping[str, Any], modules: Iterable[str]) -> LoraConfig:
-    """Reads adapter_config.json; targets chosen by more than their names are spelled out."""
+def from_peft(raw: Mapping[str, Any], names: Mapping[str, str]) -> LoraConfig:
+    """Reads adapter_config.json; what was chosen by more than last names is spelled out.
+
+    Args:
+        raw: its content.
+        names: full name by which PEFT knew each adapted module, which its patterns fit.
+    """
     targets = raw.get("target_modules") or ()
     selective = any(raw.get(key) for key in ("layers_to_transform", "exclude_modules"))
-    if isinstance(targets, str) or selective or not targets:
-        targets = [module_name(module) for module in modules]
+    deeper = any(name != module_name(module) for module, name in names.items())
+    if isinstance(targets, str) or selective or deeper or not targets:
+        targets = [module_name(module) for module in names]
+    rank, alpha = int(raw.get("r", 8)), float(raw.get("lora_alpha", 8))
+
+    def patterns(key: str, default: float) -> tuple[tuple[str, Any], ...]:
+        given = tuple((raw.get(key) or {}).items())
+        if not deeper or not given:
+            return given
+        return tuple(
+            (re.escape(module_name(module)), _by_pattern(given, name, default))
+            for module, name in names.items()
+        )
+
     return LoraConfig(
-        rank=int(raw.get("r", 8)),
-        alpha=float(raw.get("lora_alpha", 8)),
+        rank=rank,
+        alpha=alpha,
         targets=tuple(sorted(targets)),
         use_rslora=bool(raw.get("use_rslora")),
-        rank_pattern=tuple((raw.get("rank_pattern") or {}).items()),
-        alpha_pattern=tuple((raw.get("alpha_pattern") or {}).items()),
+        rank_pattern=patterns("rank_pattern", rank),
+        alpha_pattern=patterns("alpha_pattern", alpha),
     )
 
 
@@ -117,17 +140,54 @@ def to_peft(config: LoraConfig, base: str) -> dict[str, Any]:
     }
 
 
-def parse_factor_name(name: str, directory: pathlib.Path) -> tuple[str, str]:
-    """Module and side ("a" or "b") of a tensor's name on disk."""
-    match = re.fullmatch(rf"{re.escape(FACTOR_PREFIX)}(.+)\.lora_([AB])\.weight", name)
-    module = match[1].removeprefix("model.").replace("layers.", "layers_", 1) if match else ""
-    module = module.replace(".", "/")
-    if not match or module_name(module) != match[1]:
-        raise ValueError(
-            f"{directory} holds {name}, which is no factor of a linear layer we know; only plain "
-            "LoRA on the linear layers of a causal language model is supported."
-        )
-    return module, match[2].lower()
+class FactorName(NamedTuple):
+    """What the name of an adapter's tensor says.
+
+    Attributes:
+        module: which module it belongs to ("layers_0/self_attn/q_proj").
+        side: "a" or "b", or "whole" for a copy of the module's own weight.
+        known_as: the module's full name in the model that PEFT adapted.
+    """
+
+    module: str
+    side: str
+    known_as: str
+
+
+def parse_factor_name(name: str, directory: pathlib.Path) -> FactorName | None:
+    """Reads a tensor's name on disk; None where it changes nothing that a text meets.
+
+    Names may carry the adapter's own name ("lora_A.default.weight"), stand one level deeper, as in
+    a multimodal model, in either order of the two words, and more than once below PEFT's prefix.
+    """
+    inner = name
+    while inner.startswith(FACTOR_PREFIX):
+        inner = inner.removeprefix(FACTOR_PREFIX)
+    plain = text_name(inner)
+    if plain is None:
+        return None
+    factor, copy = _FACTOR.fullmatch(plain), _COPY.fullmatch(plain)
+    full = (factor or copy or ("", ""))[1]
+    module = full.removeprefix("model.").replace("layers.", "layers_", 1).replace(".", "/")
+    known_as = inner.removesuffix(plain.removeprefix(full))
+    if full and module_name(module) == full:
+        if factor and bool(factor["table"]) == (module == EMBEDDING):
+            return FactorName(module, factor["side"].lower(), known_as)
+        if copy and not factor and module in (EMBEDDING, HEAD):
+            return FactorName(module, "whole", known_as)
+    raise ValueError(
+        f"{directory} holds {name}, which is no factor of a layer we know; only plain LoRA on the "
+        "linear layers, embedding and output layer of a causal language model is supported. Merge "
+        "it into its base with PEFT's merge_and_unload and use the whole model."
+    )
+
+
+def factor_name(module: str, side: str) -> str:
+    """The name on disk of a factor, "a" or "b", of a module."""
+    name = f"{FACTOR_PREFIX}{module_name(module)}.lora_"
+    if module == EMBEDDING:
+        return f"{name}embedding_{side.upper()}"
+    return f"{name}{side.upper()}.weight"
 
 
 def module_name(module: str) -> str:
@@ -135,11 +195,11 @@ def module_name(module: str) -> str:
     return disk_name((*module.split("/"), "kernel")).removesuffix(".weight")
 
 
-def _by_pattern(patterns: Sequence[tuple[str, Any]], module: str, default: Any) -> Any:
-    """The value of the first pattern that fits the end of a module's full name."""
+def _by_pattern(patterns: Sequence[tuple[str, Any]], name: str, default: Any) -> Any:
+    """The value of the first pattern that fits the end of a full name."""
     for pattern, value in patterns:
         try:
-            fits = re.match(rf"(.*\.)?({pattern})$", module_name(module))
+            fits = re.match(rf"(.*\.)?({pattern})$", name)
         except re.error as error:
             raise ValueError(
                 f"{pattern!r} in rank_pattern or alpha_pattern is no regular expression ({error})."

@@ -32,7 +32,11 @@ def make_adapter(seed: int, rank: int, targets=("q_proj", "down_proj")):
     return jax.tree.map(lambda leaf: jax.random.normal(next(keys), leaf.shape), adapter)
 
 
-ADAPTERS = [make_adapter(0, 2), make_adapter(1, 4, ("v_proj",)), make_adapter(2, 3)]
+ADAPTERS = [
+    make_adapter(0, 2),
+    make_adapter(1, 4, ("v_proj",)),
+    make_adapter(2, 3, ("q_proj", "lm_head")),
+]
 NAMES = ["a", "b", "c"]
 MERGED = [merge_adapter(BASE.params, adapter) for adapter in ADAPTERS]
 BANK = variants(BASE, NAMES, NAMES, adapters=ADAPTERS)

@@ -7,7 +7,7 @@ from moco_jax import testing
 from moco_jax.method import NeedsError
 from moco_jax.methods import make_method
 from moco_jax.methods.weight.merged_adapter import MergedAdapter
-from moco_jax.models.lora import load_adapter
+from moco_jax.models.lora_files import load_adapter
 from moco_jax.pool import Pool
 
 TASK = testing.dummy_task("multiple_choice", 2)

@@ -12,7 +12,8 @@ from moco_jax.method import NeedsError
 from moco_jax.methods import HyperparameterError, make_method
 from moco_jax.methods.weight.merged import Merged
 from moco_jax.methods.weight.mixtures import Stock
-from moco_jax.models.lora import load_adapter, merge_adapter
+from moco_jax.models.lora import merge_adapter
+from moco_jax.models.lora_files import load_adapter
 from moco_jax.pool import Member, Pool, inspect
 from moco_jax.runs.planning.engine import Memo
 from moco_jax.system import Context, restore_system

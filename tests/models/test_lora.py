@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from moco_jax.models import lora
+from moco_jax.models import lora, lora_files
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.decoder import init_params
 from moco_jax.models.lora import Adapter, LoraConfig
@@ -119,12 +119,13 @@ def test_adapters_survive_the_disk_bit_for_bit(params, tmp_path, dtype):
     config = LoraConfig(4, 6.0, ("q_proj", "up_proj"), True, (("up_proj", 2),), (("q_proj", 3.0),))
     adapter = filled(params, config, dtype)
     lora.save_adapter(tmp_path / "adapter", adapter, base="org/name")
-    again = lora.load_adapter(tmp_path / "adapter")
+    again = lora_files.load_adapter(tmp_path / "adapter")
     assert again.config == adapter.config
     jax.tree.map(np.testing.assert_array_equal, again, adapter)
     assert jax.tree.leaves(again)[0].dtype == dtype
     assert (
-        jax.tree.leaves(lora.load_adapter(tmp_path / "adapter", jnp.float16))[0].dtype == "float16"
+        jax.tree.leaves(lora_files.load_adapter(tmp_path / "adapter", jnp.float16))[0].dtype
+        == "float16"
     )
     assert sorted(f.name for f in (tmp_path / "adapter").iterdir()) == [
         "adapter_config.json",
@@ -136,18 +137,25 @@ def test_base_is_found_beside_the_adapter(params, tmp_path):
     folder = tmp_path / "adapter"
     adapter = filled(params, LoraConfig(rank=2))
     lora.save_adapter(folder, adapter, base="../base")
-    assert lora.is_adapter_dir(folder)
+    assert lora_files.is_adapter_dir(folder)
     with pytest.raises(ValueError, match=r"base model '../base' .* is not at"):
-        lora.adapter_base(folder)
+        lora_files.adapter_base(folder)
     (tmp_path / "base").mkdir()
-    assert lora.adapter_base(folder) == str((tmp_path / "base").resolve())
-    assert not lora.is_adapter_dir(tmp_path / "base")
-    for base in ("org/name", "/some/where"):
-        lora.save_adapter(folder, adapter, base=base)
-        assert lora.adapter_base(folder) == base
+    assert lora_files.adapter_base(folder) == str((tmp_path / "base").resolve())
+    assert not lora_files.is_adapter_dir(tmp_path / "base")
+    (folder / "config.json").write_text("{}")
+    assert lora_files.is_adapter_dir(folder), "the config of a base may lie beside an adapter"
+    lora.save_adapter(folder, adapter, base="org/name")
+    assert lora_files.adapter_base(folder) == "org/name"
+    file = folder / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "revision": "abc"}))
+    assert lora_files.adapter_base(folder) == "org/name@abc"
+    lora.save_adapter(folder, adapter, base="/some/where")
+    with pytest.raises(ValueError, match=r"not at /some/where; .* base_model_name_or_path in .*"):
+        lora_files.adapter_base(folder)
     lora.save_adapter(folder, adapter, base="")
     with pytest.raises(ValueError, match="names no base model"):
-        lora.adapter_base(folder)
+        lora_files.adapter_base(folder)
 
 
 @pytest.mark.parametrize(
@@ -168,21 +176,21 @@ def test_what_is_not_plain_lora_is_refused_by_name(params, tmp_path, change, mes
     file = tmp_path / "adapter_config.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
     with pytest.raises(ValueError, match=message):
-        lora.load_adapter(tmp_path)
+        lora_files.load_adapter(tmp_path)
 
 
 def test_pickle_and_foreign_factors_are_refused(params, tmp_path):
     adapter = filled(params, LoraConfig(rank=2, targets=("q_proj",)))
     lora.save_adapter(tmp_path, adapter, base="org/name")
-    name = "base_model.model.model.embed_tokens.lora_embedding_A"
-    save_file({name: np.zeros((2, 23), np.float32)}, tmp_path / "adapter_model.safetensors")
+    name = "base_model.model.model.norm.weight"
+    save_file({name: np.zeros(8, np.float32)}, tmp_path / "adapter_model.safetensors")
     with pytest.raises(ValueError, match=f"holds {name}, which is no factor"):
-        lora.load_adapter(tmp_path)
+        lora_files.load_adapter(tmp_path)
     (tmp_path / "adapter_model.safetensors").rename(tmp_path / "adapter_model.bin")
     with pytest.raises(ValueError, match="a pickle file"):
-        lora.load_adapter(tmp_path)
+        lora_files.load_adapter(tmp_path)
     with pytest.raises(ValueError, match=r"has no adapter_config\.json"):
-        lora.load_adapter(tmp_path / "nowhere")
+        lora_files.load_adapter(tmp_path / "nowhere")
 
 
 def test_wrong_base_and_unknown_targets_are_named(params):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from moco_jax.models import lora
+from moco_jax.models import lora, lora_files
 from moco_jax.models.checkpoint import load_checkpoint, save_checkpoint
 from moco_jax.models.decoder import forward, unembed
 from moco_jax.models.encoder import EncoderConfig, _read_params, embed, encode
@@ -101,11 +101,13 @@ def test_adapters_answer_as_in_peft_both_ways(name, tmp_path):
     expected = torch_logits(adapted)
     assert np.abs(expected - plain).max() > 1e-2
 
-    adapter = lora.load_adapter(tmp_path / "theirs")
+    adapter = lora_files.load_adapter(tmp_path / "theirs")
     np.testing.assert_allclose(jax_logits(tmp_path / "base", adapter), expected, atol=2e-4)
 
     lora.save_adapter(tmp_path / "ours", adapter, base="../base")
-    base = transformers.AutoModelForCausalLM.from_pretrained(lora.adapter_base(tmp_path / "ours"))
+    base = transformers.AutoModelForCausalLM.from_pretrained(
+        lora_files.adapter_base(tmp_path / "ours")
+    )
     again = peft.PeftModel.from_pretrained(base, tmp_path / "ours").eval()
     np.testing.assert_allclose(torch_logits(again), expected, atol=1e-5)
 
@@ -120,7 +122,7 @@ def test_variants_that_peft_writes_are_refused(settings, tmp_path):
     config = peft.LoraConfig(task_type="CAUSAL_LM", r=2, target_modules=["q_proj"], **settings)
     peft.get_peft_model(model, config).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=f"is not plain LoRA: {next(iter(settings))}"):
-        lora.load_adapter(tmp_path)
+        lora_files.load_adapter(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3", "gemma2"])

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from moco_jax.models import lora
+from moco_jax.models import lora_files
 from moco_jax.models.checkpoint import Checkpoint, load_checkpoint
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.decoder import forward, init_params
@@ -53,11 +53,11 @@ def test_an_adapter_names_its_base_beside_it(place):
     small = LoraConfig(rank=2, alpha=2.0, targets=("q_proj",))
     recipe = dataclasses.replace(FIRST, name="math-lora", start="base", lora=small)
     directory = build.train_member(recipe, place / "pool", place / "work")
-    assert lora.is_adapter_dir(directory)
+    assert lora_files.is_adapter_dir(directory)
     written = json.loads((directory / "adapter_config.json").read_text())
     assert written["base_model_name_or_path"] == "../base"
     assert not np.allclose(
-        lora.load_adapter(directory).factors["layers_0/self_attn/q_proj"]["b"], 0
+        lora_files.load_adapter(directory).factors["layers_0/self_attn/q_proj"]["b"], 0
     )
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from moco_jax import tiny
-from moco_jax.models import lora
+from moco_jax.models import lora_files
 from moco_jax.models.checkpoint import open_checkpoint
 from moco_jax.models.tokenizer import ChatTemplate, load_tokenizer
 from moco_jax.tiny.problems import SKILLS
@@ -34,8 +34,8 @@ def test_members_ship_as_checkpoints_with_a_chat_tokenizer(name):
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_adapters_ship_beside_their_base(name):
     path = tiny.tiny_pool_path(name)
-    assert lora.is_adapter_dir(path)
-    assert (path / lora.adapter_base(path)).resolve() == tiny.tiny_pool_path("base").resolve()
+    assert lora_files.is_adapter_dir(path)
+    assert (path / lora_files.adapter_base(path)).resolve() == tiny.tiny_pool_path("base").resolve()
 
 
 def test_experts_share_an_architecture_and_the_pool_is_small():

@@ -11,8 +11,9 @@ from flax import traverse_util
 
 from moco_jax.methods.weight.merged import FOLDER, Merged
 from moco_jax.models.decoder import Bank
-from moco_jax.models.lora import Adapter, load_adapter, save_adapter
+from moco_jax.models.lora import Adapter, save_adapter
 from moco_jax.models.lora_config import LoraConfig, module_name
+from moco_jax.models.lora_files import load_adapter
 from moco_jax.pool import Member, inspect, variants
 
 

@@ -20,6 +20,7 @@ from moco_jax.methods.weight.merged import Merged
 from moco_jax.methods.weight.merged_adapter import MergedAdapter, bank_adapter
 from moco_jax.models import lora
 from moco_jax.models.decoder import Bank
+from moco_jax.models.lora_files import load_adapter
 from moco_jax.pool import Member, Pool, variants
 from moco_jax.trees.low_rank import Space, combine, mixtures
 
@@ -140,7 +141,7 @@ def _from_disk(members: Sequence[Member]) -> tuple[Member, Bank]:
     first, loaded = members[0], {}
     for info in (member.info for member in members):
         if info.adapter and info.adapter not in loaded:
-            loaded[info.adapter] = lora.load_adapter(info.adapter)
+            loaded[info.adapter] = load_adapter(info.adapter)
     bank = lora.stack_adapters([loaded[member.info.adapter or ""] for member in members])
     # Of the pool's own kind: a plan has members that read no weights
     base = type(first).load(dataclasses.replace(first.info, adapter=None), first.dtype)
