@@ -12,11 +12,14 @@ DESCRIPTIONS := ["good with numbers, sums and differences", "good with letters a
   "knows people, their homes, pets, drinks and crafts"]
 # Merges of what the experts changed in the model they were all made from.
 BASED := task_arithmetic ties dare della breadcrumbs model_stock
+# The first layers mostly from the first expert, the last from the last.
+CURVE := [[0.6,0.2,0.2],[0.2,0.6,0.2],[0.2,0.2,0.6]]
 # Settings without a default
 GIVEN := $(foreach name,$(BASED),--set weight_$(name).base_model=tiny:base) \
   --set weight_dare_ties.base_model_name=tiny:base \
   --set api_switch_generation.selector_model_name=tiny:large \
-  --set text_structure.structure_type=complete
+  --set text_structure.structure_type=complete \
+  --set 'weight_layerwise.coefficients=$(CURVE)'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test parity lint format bench comparison clean

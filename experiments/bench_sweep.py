@@ -41,6 +41,7 @@ SETTINGS = {
     "api_switch_generation": {"selector_model_name": "tiny:large"},
     "text_structure": {"structure_type": "complete"},
     "weight_dare_ties": {"base_model_name": BASE},
+    "weight_layerwise": {"coefficients": [[0.6, 0.2, 0.2], [0.2, 0.6, 0.2], [0.2, 0.2, 0.6]]},
     **{f"weight_{name}": {"base_model": BASE} for name in BASED},
 }
 

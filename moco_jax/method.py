@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from moco_jax.decoding.types import Response
+from moco_jax.models.config import shape_mismatch
 from moco_jax.models.memory import INT8
 from moco_jax.pool import MemberInfo, shared_vocabulary
 from moco_jax.system import Context, System
@@ -25,7 +26,8 @@ class Needs:
     Attributes:
         members: smallest number of members.
         at_most: largest number of members.
-        same_architecture: all members have one configuration, so that weights can be combined.
+        same_architecture: the tensors of all members have one shape, so that weights can be
+            combined.
         same_vocabulary: all members map token ids to the same strings.
         adapters: all members are LoRA adapters over one base.
         kinds: task kinds it can serve; empty means all.
@@ -88,14 +90,14 @@ def _check_adapters(method: str, members: Sequence[MemberInfo]) -> None:
 def _check_architecture(method: str, members: Sequence[MemberInfo]) -> None:
     first = members[0]
     for other in members[1:]:
-        for field in dataclasses.fields(first.config):
-            ours, theirs = getattr(first.config, field.name), getattr(other.config, field.name)
-            if ours != theirs:
-                raise NeedsError(
-                    f"{method} combines weights, so all members need one architecture: "
-                    f"{other.name} has {field.name} {theirs!r}, {first.name} has {ours!r}. "
-                    "Routing, text and (with one vocabulary) logit methods take mixed pools."
-                )
+        found = shape_mismatch(first.config, other.config)
+        if found is not None:
+            raise NeedsError(
+                f"{method} combines weights, so all members need one architecture: {other.name} "
+                f"has {found.setting} {found.theirs!r}, {first.name} has {found.ours!r}."
+                f"{found.remedy} Routing, text and (with one vocabulary) logit methods take mixed "
+                "pools."
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -270,6 +270,13 @@ class Member:
         info = dataclasses.replace(self.info, name=name, adapter=None)
         return Member(info, params, identity, self.draws)
 
+    def untied(self) -> "Member":
+        """The same model with an output layer of its own, which is a copy of the embedding."""
+        info = self.info.untied()
+        if info is self.info:
+            return self
+        return dataclasses.replace(self, info=info, weights=untied(self.params))
+
     def save(self, directory: pathlib.Path) -> None:
         """Writes a directory that `transformers` and `inspect` load.
 

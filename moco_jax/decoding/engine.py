@@ -26,7 +26,7 @@ from moco_jax.decoding.groups import Group, Weights
 from moco_jax.decoding.hooks import Charge, Meter, NoStore, Store, unmetered
 from moco_jax.decoding.keys import digest
 from moco_jax.decoding.placement import Placement
-from moco_jax.decoding.render import Prompt, Speaker, effective_sampling
+from moco_jax.decoding.render import Prompt, Speaker, check_ids, effective_sampling
 from moco_jax.decoding.residency import Residency
 from moco_jax.decoding.scoring import Reading, score_key, score_rows, score_usages
 from moco_jax.decoding.stacks import LastStack
@@ -365,6 +365,8 @@ class Engine:
         named: Sequence[tuple[str, Request]],
         rows: Sequence[tuple[np.ndarray, np.ndarray]],
     ) -> list[Scored]:
+        for _, text in rows:
+            check_ids(member, text, "a continuation")
         here = place_of(member)
         keys = [self._key(score_key(here, prompt, text)) for prompt, text in rows]
         known = [self.store.get(key) for key in keys]

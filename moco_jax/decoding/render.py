@@ -8,6 +8,7 @@ import numpy as np
 
 from moco_jax.decoding.population import Variant
 from moco_jax.decoding.types import Request, Sampling
+from moco_jax.models import vocabulary
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.tokenizer import END_THINK, THINK, ChatTemplate, inside_thought
 
@@ -126,9 +127,16 @@ def _render(
             f"{speaker.name} got an empty prompt: its tokenizer has no chat template and adds no "
             "BOS token, so an empty question leaves nothing to continue; ask something"
         )
+    check_ids(speaker, tokens, "a prompt")
     # Only a template or prefix that speaks of thoughts can leave one open; rendering again costs.
     may_think = THINK in template.source or THINK in request.prefix
     return tokens, cut, may_think and inside_thought(template.text(*asked), request.prefix)
+
+
+def check_ids(speaker: Speaker, tokens: Sequence[int] | np.ndarray, what: str) -> None:
+    """Raises ValueError if a token has no row in the member's embedding; `what` holds them."""
+    rows, tokenizer = speaker.config.vocab_size, speaker.tokenizer
+    vocabulary.check_ids(tokens, rows, tokenizer, f"{what} of {speaker.name}")
 
 
 _OWN_SETTINGS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")

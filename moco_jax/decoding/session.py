@@ -23,7 +23,7 @@ from moco_jax.decoding.combine import FIRST, Combine
 from moco_jax.decoding.groups import Weights, new_cache, take_rows
 from moco_jax.decoding.keys import row_key
 from moco_jax.decoding.prefill import read_blocks
-from moco_jax.decoding.render import Speaker
+from moco_jax.decoding.render import Speaker, check_ids
 from moco_jax.decoding.sampling import Filters, Knobs
 from moco_jax.decoding.source import source_digest
 from moco_jax.decoding.types import Sampling
@@ -74,10 +74,10 @@ class Session:
             raise ValueError(
                 f"a session of {capacity} tokens exceeds the {limit} that {speaker.name} can read"
             )
-        self.texts = [np.array(text, np.int32) for text in texts]
+        self._speaker = speaker
+        self.texts = list(map(self._tokens, texts))
         if not self.texts or not all(len(text) for text in self.texts):
             raise ValueError("a session needs at least one row, and every row at least one token")
-        self._speaker = speaker
         self._capacity = capacity
         self._seeds = [seed] * len(texts) if seeds is None else list(seeds)
         self._longest = longest
@@ -93,7 +93,7 @@ class Session:
         """Adds tokens to every row; a row's may be empty."""
         self._check_room([len(part) for part in tokens])
         self.texts = [
-            np.concatenate([text, np.array(part, np.int32)])
+            np.concatenate([text, self._tokens(part)])
             for text, part in zip(self.texts, tokens, strict=True)
         ]
 
@@ -107,7 +107,7 @@ class Session:
         Returns:
             how many tokens of it are not in the cache yet, the last one included.
         """
-        new, old = np.array(text, np.int32), self.texts[row]
+        new, old = self._tokens(text), self.texts[row]
         if not 1 <= len(new) <= self._capacity:
             raise ValueError(
                 f"row {row} cannot hold {len(new)} tokens; the session holds 1 to {self._capacity}"
@@ -174,6 +174,7 @@ class Session:
 
         A row whose continuation is empty rests.
         """
+        continuations = list(map(self._tokens, continuations))
         lengths = np.array([len(part) for part in continuations])
         self._check_room(lengths)
         acting = np.flatnonzero(lengths)
@@ -187,7 +188,7 @@ class Session:
             tokens = np.zeros((len(self.texts), size), np.int32)
             positions = np.full((len(self.texts), size), -1, np.int32)
             for row in rows:
-                fed = np.concatenate([self.texts[row][-1:], np.array(continuations[row], np.int32)])
+                fed = np.concatenate([self.texts[row][-1:], continuations[row]])
                 tokens[row, : len(fed)] = fed
                 positions[row, : len(fed)] = np.arange(len(fed)) + len(self.texts[row]) - 1
             cache = self._caches[capacity]
@@ -288,6 +289,12 @@ class Session:
         while size < need:
             size *= schedule.GROWTH
         return min(size, power_bucket(self._capacity))
+
+    def _tokens(self, text: Tokens) -> np.ndarray:
+        """Tokens i32[n], each of which has a row in the member's embedding."""
+        tokens = np.array(text, np.int32)
+        check_ids(self._speaker, tokens, "a text")
+        return tokens
 
     def _check_room(self, added: Sequence[int] | np.ndarray) -> None:
         for row, (text, more) in enumerate(zip(self.texts, added, strict=True)):

@@ -21,6 +21,7 @@ from moco_jax.models.decoder import Params, set_leaf
 from moco_jax.models.families import FAMILIES, Path, TensorSpec, tensor_table, text_name
 
 _SHOWN = 5
+_TABLE, _HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +49,7 @@ class CheckpointReader:
 
     Attributes:
         config: what it is.
-        raw_config: config.json, as in `Checkpoint`.
+        raw_config: config.json, as in `Checkpoint`; untied where the files are.
         generation_config: as in `Checkpoint`.
         directory: where the files are.
         tensors: where each leaf lies, by its path; in the order of `tensor_table`.
@@ -72,7 +73,10 @@ class CheckpointReader:
 
 
 def open_checkpoint(path_or_hub_id: PathLike) -> CheckpointReader:
-    """Checks a checkpoint's config and its tensors' names, shapes and types; reads no tensor.
+    """Checks a checkpoint's config and its tensors' names, shapes and types.
+
+    No tensor is read, but where the config ties embedding and output layer and the files hold
+    both: the two are compared, and a tied model is one in which they are equal.
 
     Raises:
         ValueError: it is not a checkpoint we can load; the message names the file or tensor, what
@@ -90,15 +94,38 @@ def open_checkpoint(path_or_hub_id: PathLike) -> CheckpointReader:
     if raw.get("model_type") == "gemma3":
         texts = {text_name(name): tensor for name, tensor in found.items()}
         found = {name: tensor for name, tensor in texts.items() if name is not None}
+    raw = text_config(raw)
+    if config.tie_embeddings and not config.num_labels and not _tied(found, directory):
+        config = dataclasses.replace(config, tie_embeddings=False)
+        raw = {**raw, "tie_word_embeddings": False}
     tensors = _match(config, found, directory)
     generation = directory / "generation_config.json"
     return CheckpointReader(
         config=config,
-        raw_config=text_config(raw),
+        raw_config=raw,
         generation_config=checkpoint_files.read_json(generation) if generation.is_file() else {},
         directory=directory,
         tensors=tensors,
     )
+
+
+def _tied(found: dict[str, safetensors_io.Tensor], directory: pathlib.Path) -> bool:
+    """Whether a checkpoint whose config ties its embeddings has one tensor for both ends.
+
+    As in transformers 5, an output layer of its own that stands in the files is used where its
+    values are not those of the embedding, whatever the config says; and where it stands alone, it
+    is the embedding too.
+    """
+    table, head = found.get(_TABLE), found.get(_HEAD)
+    if head is None or head.type_name not in safetensors_io.DTYPES:
+        return True
+    if table is None:
+        found[_TABLE] = head
+        return True
+    if safetensors_io.same_values(table, head):
+        return True
+    logging.info("%s has an output layer of its own, though its config ties them", directory)
+    return False
 
 
 def _match(

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -174,6 +174,53 @@ class ModelConfig:
             final_softcap=_softcap(raw, family, "final_logit_softcapping"),
             num_labels=_num_labels(raw),
         )
+
+
+_SHAPING = (
+    ("model family", "family"),
+    ("vocab_size", "vocab_size"),
+    ("hidden_size", "hidden_size"),
+    ("intermediate_size", "intermediate_size"),
+    ("num_hidden_layers", "num_layers"),
+    ("num_attention_heads", "num_heads"),
+    ("num_key_value_heads", "num_kv_heads"),
+    ("head_dim", "head_dim"),
+    ("bias of q, k and v", "qkv_bias"),
+    ("bias of the attention's output", "output_bias"),
+    ("bias of the MLP", "mlp_bias"),
+    ("num_labels", "num_labels"),
+)
+"""What shapes a model's tensors, by its name for users. Whether embeddings are tied does not: a
+tied model is an untied one whose two tensors are equal."""
+_VOCABULARY = (
+    " Tokens were added to one of them, or its rows padded: resize both to one vocabulary first "
+    "(resize_token_embeddings of transformers), or merge models that were not extended."
+)
+
+
+class Mismatch(NamedTuple):
+    """A setting by which the tensors of two models differ, with a remedy if there is one."""
+
+    setting: str
+    ours: Any
+    theirs: Any
+    remedy: str = ""
+
+
+def shape_mismatch(first: ModelConfig, other: ModelConfig) -> Mismatch | None:
+    """Why the tensors of two models cannot be combined, or None where they can."""
+    for said, name in _SHAPING:
+        ours, theirs = getattr(first, name), getattr(other, name)
+        if ours != theirs:
+            return Mismatch(said, ours, theirs, _VOCABULARY if name == "vocab_size" else "")
+    return None
+
+
+def other_settings(first: ModelConfig, other: ModelConfig) -> list[str]:
+    """Settings that shape no tensor and differ between two models, by their names."""
+    shaping = {name for _, name in _SHAPING} | {"tie_embeddings"}
+    names = [field.name for field in dataclasses.fields(first) if field.name not in shaping]
+    return [name for name in names if getattr(first, name) != getattr(other, name)]
 
 
 def text_config(raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from moco_jax.models import checkpoint_files, safetensors_io
 from moco_jax.models.checkpoint_files import PathLike
 from moco_jax.models.decoder import ACTIVATIONS, Params
 from moco_jax.models.tokenizer import load_tokenizer
+from moco_jax.models.vocabulary import check_ids
 
 _ROBERTA = ("roberta", "xlm-roberta")
 _DISK_NAMES = {
@@ -216,6 +217,8 @@ class SentenceEncoder:
         if not texts:
             return out
         encoded = self.tokenizer(list(texts), truncation=True, max_length=limit)["input_ids"]
+        for ids in encoded:
+            check_ids(ids, self.config.vocab_size, self.tokenizer, "a text for the encoder")
         # Texts of like length share a batch, and widths are powers of two, so little is padded
         # and few programs are compiled
         order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]))

@@ -22,6 +22,8 @@ DTYPES = {
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 # Buffers at this alignment can become device buffers on CPU without a copy
 _ALIGNMENT = 64
+# Elements that are compared at once
+_PIECE = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,14 +98,30 @@ def read_tensor(tensor: Tensor, transpose: bool, dtype: np.dtype) -> np.ndarray:
         transpose: swap the two axes.
         dtype: of the result.
     """
-    count = (tensor.end - tensor.begin) // tensor.dtype.itemsize
-    with tensor.file.open("rb") as stream:
-        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    view = np.frombuffer(mapped, tensor.dtype, count, tensor.begin).reshape(tensor.shape)
+    view = _mapped(tensor)
     view = view.T if transpose else view
     out = _aligned(view.shape, np.dtype(dtype))
     np.copyto(out, view, casting="unsafe")
     return out
+
+
+def same_values(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold the same numbers, whatever their types; read piece by piece."""
+    if one.shape != other.shape:
+        return False
+    first, second = (_mapped(tensor).reshape(-1) for tensor in (one, other))
+
+    def same(piece: slice) -> bool:
+        return np.array_equal(first[piece].astype(np.float32), second[piece].astype(np.float32))
+
+    return all(same(slice(start, start + _PIECE)) for start in range(0, len(first), _PIECE))
+
+
+def _mapped(tensor: Tensor) -> np.ndarray:
+    count = (tensor.end - tensor.begin) // tensor.dtype.itemsize
+    with tensor.file.open("rb") as stream:
+        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    return np.frombuffer(mapped, tensor.dtype, count, tensor.begin).reshape(tensor.shape)
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -15,6 +15,7 @@ from moco_jax.decoding.call import place_of
 from moco_jax.decoding.engine import WIDEST, Engine
 from moco_jax.decoding.hooks import Charge, Meter, Store
 from moco_jax.decoding.keys import digest
+from moco_jax.decoding.render import check_ids
 from moco_jax.decoding.types import Request, Sampling, Usage
 from moco_jax.models.cost import generation_flops
 from moco_jax.models.encoder import SentenceEncoder
@@ -101,6 +102,7 @@ def reward(member: Member, store: Store, meter: Meter) -> Judge:
 
 def _conversation(member: Member, case: Case) -> np.ndarray:
     tokens = member.template.conversation([("user", case.question), ("assistant", case.answer)])
+    check_ids(member, tokens, "a conversation")
     limit = member.config.max_positions
     if len(tokens) > limit:
         logging.warning("%s reads %d tokens; %d are cut", member.name, limit, len(tokens) - limit)

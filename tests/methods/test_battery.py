@@ -107,7 +107,7 @@ CASES = {
     "weight_expo": [{}, {"mode": "topk_bottomk", "alpha_mode": "optimized"}],
     "weight_greedy_soup": [{}],
     "weight_karcher": [{}],
-    "weight_layerwise": [{}],
+    "weight_layerwise": [{"coefficients": [[0.6, 0.2, 0.2], [0.2, 0.2, 0.6]]}],
     "weight_lorahub": [
         {"max_inference_step": 4, "population": 2, "lorahub_dev_samples": 3},
         {"objective": "loss", "optimizer": "pso", "space": "delta", "max_inference_step": 5},

@@ -117,7 +117,9 @@ def test_optimized_dare_ties_takes_the_weights_with_the_best_dev_score(at_once, 
 
 @pytest.mark.parametrize("name", ["weight_average", "weight_karcher", "weight_layerwise"])
 def test_equal_members_stay_what_they_are(name):
-    system, _ = fit(name, {}, pool=Pool([POOL[0]] * 3))
+    curve = {"coefficients": [[0.5, 0.25, 0.25], [0.0, 1.0, 0.0]]}
+    settings = curve if name == "weight_layerwise" else {}
+    system, _ = fit(name, settings, pool=Pool([POOL[0]] * 3))
     for got, wanted in zip(
         jax.tree.leaves(system.member.params), jax.tree.leaves(POOL[0].params), strict=True
     ):
@@ -135,7 +137,8 @@ def test_equal_members_stay_what_they_are(name):
         ("weight_dare_ties", {"base_model_name": "x", "inertia": -1.0}, "inertia is -1"),
         ("weight_slerp", {"t": 1.5}, "t is 1.5"),
         ("weight_layerwise", {"coefficients": [[1.0], [1.0, 0.0]]}, "one number per member"),
-        ("weight_layerwise", {"outside": [1.0, 0.0]}, "there are no coefficients"),
+        ("weight_layerwise", {}, "needs coefficients"),
+        ("weight_layerwise", {"outside": [1.0, 0.0]}, "needs coefficients"),
     ],
 )
 def test_bad_settings_are_named(name, settings, complaint):

@@ -20,6 +20,7 @@ from moco_jax.models.checkpoint import (
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.decoder import init_params
 from moco_jax.models.families import FAMILIES
+from moco_jax.models.quantize import load_quantized
 
 RAW = {
     "model_type": "llama",
@@ -274,3 +275,61 @@ def test_leaves_the_config_does_not_know_are_not_dropped(tmp_path):
     tied = dataclasses.replace(made, raw_config=RAW | {"tie_word_embeddings": True})
     with pytest.raises(ValueError, match="lm_head"):
         save_checkpoint(tmp_path / "m", tied)
+
+
+def test_a_head_of_its_own_under_a_tied_config_is_used(tmp_path):
+    # As transformers 5 does, whatever the config says
+    save_checkpoint(tmp_path / "m", _make())
+    _reconfigure(tmp_path / "m", tie_word_embeddings=True)
+    loaded = load_checkpoint(tmp_path / "m")
+    assert not loaded.config.tie_embeddings
+    assert _same(loaded.params, _make().params)
+    save_checkpoint(tmp_path / "again", loaded)
+    assert json.loads((tmp_path / "again" / "config.json").read_text())["tie_word_embeddings"] is (
+        False
+    )
+    assert _same(load_checkpoint(tmp_path / "again").params, loaded.params)
+    small = load_quantized(tmp_path / "m", jnp.float32)
+    np.testing.assert_array_equal(small["lm_head"]["kernel"], loaded.params["lm_head"]["kernel"])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_head_that_equals_the_embedding_leaves_a_model_tied(dtype, tmp_path):
+    made = _make(jnp.bfloat16, tie_word_embeddings=True)
+    save_checkpoint(tmp_path / "m", made)
+    table = np.asarray(made.params["embed_tokens"]["embedding"])
+    # In another type it may hold the same numbers
+    copy = table if dtype == np.float64 else table.astype(dtype)
+    _rewrite(tmp_path / "m", _put("lm_head.weight", copy))
+    loaded = load_checkpoint(tmp_path / "m")
+    assert loaded.config.tie_embeddings and _same(loaded.params, made.params)
+
+
+def test_a_head_that_differs_in_one_number_is_its_own(tmp_path):
+    made = _make(tie_word_embeddings=True)
+    save_checkpoint(tmp_path / "m", made)
+    other = np.array(made.params["embed_tokens"]["embedding"])
+    other[-1, -1] += 1
+    _rewrite(tmp_path / "m", _put("lm_head.weight", other))
+    assert not open_checkpoint(tmp_path / "m").config.tie_embeddings
+    np.testing.assert_array_equal(
+        load_checkpoint(tmp_path / "m").params["lm_head"]["kernel"], other
+    )
+
+
+def test_a_tied_head_that_stands_alone_is_the_embedding(tmp_path):
+    made = _make(tie_word_embeddings=True)
+    save_checkpoint(tmp_path / "m", made)
+
+    def rename(tensors):
+        tensors["lm_head.weight"] = tensors.pop("model.embed_tokens.weight")
+
+    _rewrite(tmp_path / "m", rename)
+    assert _same(load_checkpoint(tmp_path / "m").params, made.params)
+
+
+def test_a_tied_head_of_another_shape_is_refused(tmp_path):
+    save_checkpoint(tmp_path / "m", _make(tie_word_embeddings=True))
+    _rewrite(tmp_path / "m", _put("lm_head.weight", np.zeros((21, 8), np.float32)))
+    with pytest.raises(ValueError, match=r"lm_head.weight: expected \[20, 8\], found \[21, 8\]"):
+        open_checkpoint(tmp_path / "m")

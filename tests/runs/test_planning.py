@@ -31,6 +31,7 @@ REQUIRED = {
     "base_model_name": POOL[0].name,
     "structure_type": "chain",
     "selector_model_name": POOL[0].name,
+    "coefficients": [[0.6, 0.2, 0.2], [0.2, 0.2, 0.6]],
 }
 STEADY = [
     ("single_model", {}),

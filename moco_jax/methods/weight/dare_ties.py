@@ -12,6 +12,7 @@ from absl import logging
 from moco_jax.method import Workbench
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.weight.bases import find_base, merged_members
+from moco_jax.methods.weight.lineage import one_structure, remarks
 from moco_jax.methods.weight.merged import Merged
 from moco_jax.methods.weight.rule import RuleMerge, merge_members
 from moco_jax.methods.weight.search import by_evolution, by_swarm, dev_scores_of, side_by_side
@@ -131,6 +132,7 @@ class DareTies(RuleMerge, pso.SwarmSettings):
             base_model=self.base_model_name,
             best_weights=weights,
             dev_score=score,
+            remarks=remarks(self.name, members, base),
         )
 
     def _merge(
@@ -143,6 +145,8 @@ class DareTies(RuleMerge, pso.SwarmSettings):
     ) -> tuple[list[float], float]:
         """The best weights found, and their dev score."""
 
+        kin = one_structure([*members, base])[0]
+
         def worth(points: np.ndarray) -> list[float]:
             weights, scores = _softmax(points), []
             step = self.particles_at_once or len(weights)
@@ -150,7 +154,7 @@ class DareTies(RuleMerge, pso.SwarmSettings):
                 part = weights[first : first + step]
                 made = (self._merge(bench, members, base, one) for one in part)
                 # No name holds the candidates, so that they are gone before the next are made
-                scores += dev_scores_of(bench, side_by_side(members[0], made, len(part)))
+                scores += dev_scores_of(bench, side_by_side(kin, made, len(part)))
             logging.info("%s: weights %s score %s on dev", self.name, weights, scores)
             return scores
 

@@ -18,7 +18,8 @@ class Della(BasedMerge):
 
     Departures: the paper divides by the models that agree after the drop; that is normalize=true,
     and off by default: rescaling makes up for what was dropped, and dividing by what is left does
-    so again (docs/levels/weight.md has the numbers).
+    so again (docs/levels/weight.md has the numbers). The paper's window of chances is epsilon wide
+    in all; here, as in mergekit, chances reach from density - epsilon to density + epsilon.
 
     Attributes:
         base_model: the base: a member of the pool, which then is not merged itself, or whatever

@@ -10,16 +10,21 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
+from moco_jax.methods.weight.lineage import differing, parallel
 from moco_jax.methods.weight.pieces import Files, Piece, Stack
 from moco_jax.models.checkpoint import CheckpointReader, open_checkpoint, write_planned
 from moco_jax.models.checkpoint_files import TEXT_FILES, PathLike
+from moco_jax.models.config import shape_mismatch
 from moco_jax.models.families import Path, disk_name
 from moco_jax.models.safetensors_io import Planned
 from moco_jax.trees import Layerwise, Merge, TiledMerge, leaf_key, merge_leaf
+from moco_jax.trees.angles import task_vector_products
 from moco_jax.trees.draws import BLOCK
 from moco_jax.trees.merge import compiled
 from moco_jax.trees.ranks import largest_magnitudes
 from moco_jax.trees.tiled import Measured, inner_products, ratio
+
+HEAD: Path = ("lm_head", "kernel")
 
 
 def merge_checkpoints(
@@ -31,7 +36,7 @@ def merge_checkpoints(
     dtype: Any = None,
     seed: int = 0,
     max_shard_bytes: int = 5 * 10**9,
-) -> None:
+) -> list[str]:
     """Merges checkpoints into one that `transformers` and vLLM load.
 
     A `TiledMerge` holds a few pieces of a tensor at a time; any other function one tensor of every
@@ -48,6 +53,10 @@ def merge_checkpoints(
         seed: of random masks.
         max_shard_bytes: larger models are cut into several files.
 
+    Returns:
+        What is to be said of the sources: settings in which they differ, and a base they were
+        probably not tuned from. It is logged, too.
+
     Raises:
         ValueError: a checkpoint cannot be loaded, or its architecture is not the first one's.
     """
@@ -56,7 +65,11 @@ def merge_checkpoints(
         raise ValueError("there are no checkpoints to merge; name at least one")
     readers = [open_checkpoint(name) for name in named]
     _check_architecture(named, readers)
+    if any(HEAD in reader.tensors for reader in readers):
+        readers = [_untied(reader) for reader in readers]
     first = readers[0]
+    said = differing(list(map(str, named)), [reader.config for reader in readers])
+    products = None if base is None else np.zeros((len(sources), len(sources)))
     has_text = any((first.directory / name).is_file() for name in TEXT_FILES)
     key = jax.random.key(seed)
     with Files(t.file for reader in readers for t in reader.tensors.values()) as files:
@@ -65,7 +78,7 @@ def merge_checkpoints(
             stack = Stack(files, tuple(reader.tensors[path] for reader in readers))
             target = np.dtype(first.dtype(path) if dtype is None else dtype)
             name, shape = disk_name(path), stack.tensors[0].shape
-            task = _Task(merge, stack, base is not None, "/".join(path), target, key)
+            task = _Task(merge, stack, products, "/".join(path), target, key)
             return Planned(name, shape, target, task.run)
 
         write_planned(
@@ -76,32 +89,55 @@ def merge_checkpoints(
             tokenizer=first.directory if has_text else None,
             max_shard_bytes=max_shard_bytes,
         )
+    said += [] if products is None else parallel(str(base), products)
+    for text in said:
+        logging.warning("%s", text)
     logging.info("merged %d checkpoints into %s", len(sources), out)
+    return said
 
 
 def _check_architecture(named: Sequence[PathLike], readers: Sequence[CheckpointReader]) -> None:
-    first = readers[0].config
     for name, reader in zip(named[1:], readers[1:], strict=True):
-        for field in dataclasses.fields(first):
-            ours, theirs = getattr(first, field.name), getattr(reader.config, field.name)
-            if ours != theirs:
-                raise ValueError(
-                    f"cannot merge {name} with {named[0]}: {field.name} is {theirs!r} in the one "
-                    f"and {ours!r} in the other. Weights combine only within one architecture; "
-                    "routing, text and (with one vocabulary) logit methods take mixed pools."
-                )
+        found = shape_mismatch(readers[0].config, reader.config)
+        if found is not None:
+            raise ValueError(
+                f"cannot merge {name} with {named[0]}: {found.setting} is {found.theirs!r} in the "
+                f"one and {found.ours!r} in the other.{found.remedy} Weights combine only within "
+                "one architecture; routing, text and (with one vocabulary) logit methods take "
+                "mixed pools."
+            )
+
+
+def _untied(reader: CheckpointReader) -> CheckpointReader:
+    """The same checkpoint with an output layer of its own, which is the embedding."""
+    if HEAD in reader.tensors:
+        return reader
+    return dataclasses.replace(
+        reader,
+        config=dataclasses.replace(reader.config, tie_embeddings=False),
+        raw_config={**reader.raw_config, "tie_word_embeddings": False},
+        tensors={**reader.tensors, HEAD: reader.tensors[("embed_tokens", "embedding")]},
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class _Task:
-    """The merge of one tensor, done when it is written."""
+    """The merge of one tensor, done when it is written.
+
+    Over a base it adds the inner products of the tensor's task vectors to `products` f64[N, N].
+    """
 
     merge: Merge | Layerwise
     stack: Stack
-    has_base: bool
+    products: np.ndarray | None
     path: str
     dtype: np.dtype
     key: jax.Array
+
+    @property
+    def has_base(self) -> bool:
+        """Whether the last tensor of the stack is that of a base."""
+        return self.products is not None
 
     def run(self) -> np.ndarray | Iterator[np.ndarray]:
         """The merged tensor as it stands on disk, whole or in flat pieces."""
@@ -114,6 +150,8 @@ class _Task:
         shape = self.stack.tensors[0].shape
         leaves = self.stack.read(0, self.stack.size).reshape(-1, *shape)
         *ours, last = leaves if self.has_base else [*leaves, None]
+        if self.products is not None:
+            self.products[...] += task_vector_products(list(ours), last)
         merged = np.asarray(merge_leaf(compiled(rule), ours, last, self.key, self.path))
         return merged.astype(self.dtype)
 
@@ -123,6 +161,9 @@ class _Task:
         static = rule.unweighted()
         late: tuple[Piece, jax.Array] | None = None
         for piece in self.stack.pieces(rule.whole_rows):
+            if self.products is not None:
+                values = jnp.asarray(piece.values)
+                self.products[...] += task_vector_products(list(values[:-1]), values[-1])
             begun = _combined(
                 static, self._layout(rule), self.dtype, piece.values, known, rule_key, _block(piece)
             )

@@ -12,6 +12,7 @@ from moco_jax.method import Method, Needs, Workbench
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.weight.bases import find_base
 from moco_jax.methods.weight.greedy_soup import soup
+from moco_jax.methods.weight.lineage import one_structure, remarks
 from moco_jax.methods.weight.merged import Merged
 from moco_jax.methods.weight.search import dev_scores_of
 from moco_jax.pool import Member
@@ -103,6 +104,7 @@ class Expo(Method):
             target_model=target.name,
             alpha=alphas[best],
             alpha_mode=self.alpha_mode,
+            remarks=remarks(self.name, [target, source], None),
             **notes,
         )
 
@@ -155,6 +157,7 @@ def extrapolate(source: Member, target: Member, alpha: float) -> Member:
     """The member `alpha` beyond the target, seen from the source; alpha 0 is the target."""
     if alpha == 0:
         return target
+    source, target = one_structure([source, target])
     params = weighted_sum([target.params, source.params], [1 + alpha, -alpha])
     recipe = digest(source_digest(weighted_sum), float(alpha), target.identity, source.identity)
     return target.derive(f"expo({source.name}->{target.name},{alpha:g})", params, recipe)

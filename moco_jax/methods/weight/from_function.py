@@ -11,6 +11,7 @@ from moco_jax.decoding.keys import digest
 from moco_jax.decoding.source import source_digest
 from moco_jax.method import Method, Needs, Workbench
 from moco_jax.methods.weight.bases import find_base, merged_members
+from moco_jax.methods.weight.lineage import one_structure, remarks
 from moco_jax.methods.weight.merged import Merged
 from moco_jax.system import System
 from moco_jax.trees import merge_trees
@@ -38,10 +39,13 @@ class FunctionMerge(Method):
         settings.pop("base_model")
         base = None if self.base_model is None else find_base(self.name, self.base_model, bench)
         members = merged_members(self.name, bench, base)
+        said = remarks(self.name, members, base)
+        made_from = one_structure([*members, *([base] if base else [])])
+        trees = [member.params for member in made_from]
         params = merge_trees(
             functools.partial(type(self).function, **settings),
-            [member.params for member in members],
-            None if base is None else base.params,
+            trees[: len(members)],
+            None if base is None else trees[-1],
             jax.random.key(bench.seed),
         )
         made_of = [member.identity for member in members] + ([base.identity] if base else [])
@@ -49,5 +53,5 @@ class FunctionMerge(Method):
             source_digest(type(self).function), settings, made_of, base is None, bench.seed
         )
         names = [member.name for member in members]
-        merged = members[0].derive(f"{self.name}({'+'.join(names)})", params, recipe)
-        return Merged.of(merged, members=names, base_model=self.base_model)
+        merged = made_from[0].derive(f"{self.name}({'+'.join(names)})", params, recipe)
+        return Merged.of(merged, members=names, base_model=self.base_model, remarks=said)

@@ -9,6 +9,7 @@ from absl import logging
 from moco_jax.decoding.keys import digest
 from moco_jax.decoding.source import source_digest
 from moco_jax.method import Method, Needs, Workbench
+from moco_jax.methods.weight.lineage import one_structure, remarks
 from moco_jax.methods.weight.merged import Merged
 from moco_jax.pool import Member, Pool
 from moco_jax.system import System
@@ -17,7 +18,7 @@ from moco_jax.trees import mean
 
 def soup(pool: Pool, chosen: Sequence[int]) -> Member:
     """The uniform average of some members; a single one is itself."""
-    members = [pool[index] for index in chosen]
+    members = one_structure([pool[index] for index in chosen])
     if len(members) == 1:
         return members[0]
     names = [member.name for member in members]
@@ -59,6 +60,11 @@ class GreedySoup(Method):
             if kept:
                 chosen, score = [*chosen, index], found
         selected = [bench.pool[index].name for index in chosen]
+        said = remarks(self.name, [bench.pool[index] for index in chosen], None)
         return Merged.of(
-            soup(bench.pool, chosen), selected_models=selected, dev_score=score, candidates=tried
+            soup(bench.pool, chosen),
+            selected_models=selected,
+            dev_score=score,
+            candidates=tried,
+            remarks=said,
         )

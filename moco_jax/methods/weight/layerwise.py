@@ -17,24 +17,17 @@ class WeightLayerwise(RuleMerge):
 
     Attributes:
         coefficients: points of the curve, evenly spaced from the first layer to the last and
-            interpolated between; each lists one number per member. They are not normalised. Null
-            is the mean everywhere.
+            interpolated between; each lists one number per member. They are not normalised.
+            (Without a curve there would be nothing but the mean, which is weight_average.)
         outside: the coefficients in tensors of no layer; null is the mean of the points.
     """
 
     name: ClassVar[str] = "weight_layerwise"
 
-    coefficients: tuple[tuple[float, ...], ...] | None = None
+    coefficients: tuple[tuple[float, ...], ...]
     outside: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.coefficients is None:
-            if self.outside is not None:
-                raise ValueError(
-                    f"{self.name}: outside is {self.outside!r}, but there are no coefficients; "
-                    "give those of the layers too, or use weight_average"
-                )
-            return
         points = [*self.coefficients, *([self.outside] if self.outside is not None else [])]
         if not self.coefficients or len({len(point) for point in points}) != 1:
             raise ValueError(
@@ -42,10 +35,8 @@ class WeightLayerwise(RuleMerge):
                 "every point must list one number per member"
             )
 
-    def rule(self, layers: int) -> Linear | Layerwise:
+    def rule(self, layers: int) -> Layerwise:
         """A linear combination per layer."""
-        if self.coefficients is None:
-            return Linear()
         columns = zip(*self.coefficients, strict=True)
         mean = tuple(sum(column) / len(self.coefficients) for column in columns)
         outside = mean if self.outside is None else self.outside

@@ -16,6 +16,7 @@ import numpy as np
 from moco_jax.decoding.keys import digest
 from moco_jax.decoding.source import source_digest
 from moco_jax.method import NeedsError
+from moco_jax.methods.weight.lineage import one_structure, remarks
 from moco_jax.methods.weight.merged import Merged
 from moco_jax.methods.weight.merged_adapter import MergedAdapter, bank_adapter
 from moco_jax.models import lora
@@ -45,7 +46,7 @@ class Stock:
         members = tuple(pool)
         infos = [member.info for member in members]
         if not all(info.adapter for info in infos) or len({info.path for info in infos}) > 1:
-            return cls(members)
+            return cls(tuple(one_structure(members)))
         places = [one.variant.place for one in members if one.variant is not None]
         held = members[0].variant
         if held is None or held.population.bank is None or len(places) < len(members):
@@ -84,7 +85,8 @@ class Stock:
             if (only := _alone(weights)) is not None:
                 return Merged.of(self.members[only], **notes)
             params = jax.tree.map(lambda leaf: leaf[0], self._whole(weights[None]))
-            return Merged.of(self.members[0].derive(label, params, recipe), **notes)
+            said = remarks(label, self.members, None)
+            return Merged.of(self.members[0].derive(label, params, recipe), remarks=said, **notes)
         adapter = bank_adapter(combine(self.bank, jnp.asarray(weights[None]), space))
         (member,) = variants(self.base, [label], [recipe], adapters=[adapter])
         return MergedAdapter.over(member, adapter, **notes)

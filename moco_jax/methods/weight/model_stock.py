@@ -15,6 +15,10 @@ class WeightModelStock(BasedMerge):
 
     Cost: one generation per item; no dev pass.
 
+    Departures: none. Where members' changes point away from each other (a negative mean cosine),
+    the share of the average is negative, as by the paper's equation and in mergekit: the result
+    lies beyond the base, away from the average.
+
     Attributes:
         base_model: the base: a member of the pool, which then is not merged itself, or whatever
             `Pool.load` takes.

@@ -11,6 +11,7 @@ from moco_jax.decoding.keys import digest
 from moco_jax.decoding.source import source_digest
 from moco_jax.method import Method, Needs, Workbench
 from moco_jax.methods.weight.bases import find_base, merged_members
+from moco_jax.methods.weight.lineage import one_structure, remarks
 from moco_jax.methods.weight.merged import Merged
 from moco_jax.pool import Member
 from moco_jax.system import System
@@ -38,8 +39,9 @@ class RuleMerge(Method):
         members = merged_members(self.name, bench, base)
         rule = self.rule(members[0].config.num_layers)
         merged = merge_members(self, members, base, rule, bench.seed)
+        said = remarks(self.name, members, base)
         names = [member.name for member in members]
-        return Merged.of(merged, members=names, base_model=name)
+        return Merged.of(merged, members=names, base_model=name, remarks=said)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,10 +85,12 @@ def merge_members(
         seed: of random masks.
         weights: in place of the rule's.
     """
+    made_from = one_structure([*members, *([base] if base else [])])
+    trees = [member.params for member in made_from]
     params = merge_trees(
         rule,
-        [member.params for member in members],
-        None if base is None else base.params,
+        trees[: len(members)],
+        None if base is None else trees[-1],
         jax.random.key(seed),
         weights=None if weights is None else jax.numpy.array(weights, jax.numpy.float32),
     )
@@ -94,4 +98,4 @@ def merge_members(
     settings = [rule.recipe(), None if weights is None else [float(w) for w in weights]]
     recipe = digest(source_digest(rule), settings, identities, base is None, seed)
     names = "+".join(member.name for member in members)
-    return members[0].derive(f"{method.name}({names})", params, recipe)
+    return made_from[0].derive(f"{method.name}({names})", params, recipe)

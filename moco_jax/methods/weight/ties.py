@@ -11,10 +11,12 @@ from moco_jax.trees import TaskVectorMerge
 class Ties(BasedMerge):
     """Trims task vectors, elects a sign per parameter, and averages what agrees with it.
 
-    Source: TIES-merging, arXiv 2306.01708. Trimming is per tensor: one threshold for a whole model
-    would leave nothing of the tensors that change least.
+    Source: TIES-merging, arXiv 2306.01708.
 
     Cost: one generation per item; no dev pass.
+
+    Departures: the paper trims a whole model by one threshold, here (as in mergekit) every tensor
+    is trimmed by its own: one threshold would leave nothing of the tensors that change least.
 
     Attributes:
         base_model: the base: a member of the pool, which then is not merged itself, or whatever
