@@ -23,6 +23,7 @@ def script():
     yield module
     for name in set(flags.FLAGS) - before:
         delattr(flags.FLAGS, name)
+    flags.FLAGS.unparse_flags()
 
 
 @pytest.fixture(scope="module")

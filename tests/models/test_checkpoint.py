@@ -293,13 +293,12 @@ def test_a_head_of_its_own_under_a_tied_config_is_used(tmp_path):
     np.testing.assert_array_equal(small["lm_head"]["kernel"], loaded.params["lm_head"]["kernel"])
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_head_that_equals_the_embedding_leaves_a_model_tied(dtype, tmp_path):
+@pytest.mark.parametrize("wider", [False, True])
+def test_a_head_that_equals_the_embedding_leaves_a_model_tied(wider, tmp_path):
     made = _make(jnp.bfloat16, tie_word_embeddings=True)
     save_checkpoint(tmp_path / "m", made)
     table = np.asarray(made.params["embed_tokens"]["embedding"])
-    # In another type it may hold the same numbers
-    copy = table if dtype == np.float64 else table.astype(dtype)
+    copy = table.astype(np.float32) if wider else table
     _rewrite(tmp_path / "m", _put("lm_head.weight", copy))
     loaded = load_checkpoint(tmp_path / "m")
     assert loaded.config.tie_embeddings and _same(loaded.params, made.params)
