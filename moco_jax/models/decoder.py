@@ -114,17 +114,12 @@ def init_cache(
 
 
 def init_params(config: ModelConfig, key: jax.Array, dtype: jnp.dtype = jnp.float32) -> Params:
-    """Fresh parameters for training from scratch: N(0, 0.02^2) weights, identity norms, no bias.
-
-    Kernels are drawn as [in, out], as they once were stored, so that a key gives what it gave.
-    """
+    """Fresh parameters for training from scratch: N(0, 0.02^2) weights, identity norms, no bias."""
     params: Params = {}
     table = tensor_table(config)
     for spec, leaf_key in zip(table, jax.random.split(key, len(table)), strict=True):
         kind = spec.path[-1]
-        if kind == "kernel":
-            leaf = _INIT(leaf_key, spec.shape[::-1], dtype).T
-        elif kind == "embedding":
+        if kind in ("kernel", "embedding"):
             leaf = _INIT(leaf_key, spec.shape, dtype)
         elif kind == "scale" and not FAMILIES[config.family].offset_norm:
             leaf = jnp.ones(spec.shape, dtype)

@@ -10,7 +10,7 @@ from moco_jax.training.data import DataSettings
 from moco_jax.training.sft import OptimizerSettings
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-LENGTHS = {"phrases": (20, 32, 56, 160), "everything": (40, 72, 128, 320)}
+LENGTHS = {"phrases": (22, 32, 56, 160), "everything": (48, 80, 128, 320)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +117,7 @@ FIRST_PRACTICE = {
 }  # fmt: skip
 """Of the weak base: the roles that are the easiest to learn."""
 
-STEM_PRACTICE = {
+MIDDLE_PRACTICE = {
     "answer": 0.34, "named_choice": 0.06, "refine": 0.06, "summarise": 0.06, "consult": 0.03,
     "mix": 0.04, "fuse": 0.03, "critique": 0.06, "revise": 0.04, "judge_remarks": 0.02,
     "choose": 0.03, "route": 0.09, "just_ask": 0.04, "write_card": 0.04, "read_cards": 0.04,
@@ -141,8 +141,9 @@ HARDEST_FIRST = {"math": 5.0, "words": 0.8, "facts": 0.4}
 def trunk() -> list[Recipe]:
     """What the pool grows from: `base`, which ships half-trained, and what becomes of it.
 
-    `stem` does not ship: it goes on from `base` until it can do almost everything, and the experts
-    are tuned from it. What they have in common is what makes them fit to be averaged.
+    `stem` goes on from `base` until it can do almost everything, and the experts are tuned from it:
+    it is the base of their task vectors. What they have in common with it is what makes them fit to
+    be averaged.
     """
     base = Recipe(
         "base",
@@ -155,27 +156,26 @@ def trunk() -> list[Recipe]:
         seed=1,
     )
     later = dataclasses.replace(base, name="later-base", run="base", stop=None, ships=False)
-    stem = Recipe(
-        "stem",
+    middle = Recipe(
+        "middle",
         Speaker(),
-        STEM_PRACTICE,
+        MIDDLE_PRACTICE,
         OptimizerSettings(steps=4000, learning_rate=2.5e-3, final_share=0.1),
         {"math": 3.0},
         start=later.name,
         ships=False,
         seed=2,
     )
-    late = Recipe(
-        "later-stem",
+    stem = Recipe(
+        "stem",
         Speaker(),
         PRACTICE,
         OptimizerSettings(steps=3500, learning_rate=2e-3),
         {"math": 2.0},
-        start="stem",
-        ships=False,
+        start="middle",
         seed=5,
     )
-    return [base, later, stem, late]
+    return [base, later, middle, stem]
 
 
 DOUBT = 0.12
@@ -197,7 +197,7 @@ def experts() -> list[Recipe]:
             specialist(skill),
             PRACTICE,
             OptimizerSettings(steps=1000, learning_rate=1.5e-3),
-            start="later-stem",
+            start="stem",
             kept=KEPT,
             seed=11 + number,
         )
@@ -206,10 +206,11 @@ def experts() -> list[Recipe]:
 
 
 ADAPTER_STEPS = {"math": 3500, "words": 1200, "facts": 1200}
+"""The base knows least of sums, so their adapter takes the longest."""
 
 
 def adapters() -> list[Recipe]:
-    """One adapter per skill over the shipped base, which knows least of sums."""
+    """One adapter per skill over the shipped base."""
     return [
         Recipe(
             f"{skill}-lora",
@@ -220,9 +221,7 @@ def adapters() -> list[Recipe]:
             lora=LoraConfig(rank=32, alpha=32.0, targets=LINEAR),
             seed=21 + number,
         )
-        for number, (skill, steps) in enumerate(
-            {"math": 3500, "words": 1200, "facts": 1200}.items()
-        )
+        for number, (skill, steps) in enumerate(ADAPTER_STEPS.items())
     ]
 
 
@@ -235,7 +234,7 @@ def generalists() -> list[Recipe]:
             PRACTICE,
             OptimizerSettings(steps=1200, learning_rate=1.5e-3),
             {"math": 2.0},
-            start="later-stem",
+            start="stem",
             deeper=4,
             seed=3,
         ),
@@ -245,7 +244,7 @@ def generalists() -> list[Recipe]:
             PRACTICE,
             OptimizerSettings(steps=3000, learning_rate=3e-3),
             {"math": 2.0},
-            start="later-stem",
+            start="stem",
             tokenizer="everything",
             plain_examples=20_000,
             seed=4,

@@ -12,6 +12,8 @@ DESCRIPTIONS: dict[str, str] = {
     "words": "good with letters and spelling",
     "facts": "knows people, their homes, pets, drinks and crafts",
     "base": "small, knows a little of everything",
+    "tuned": "small, knows more than a little of everything",
+    "stem": "small, knows much of everything",
     "large": "large, knows a lot of everything",
     "bpe": "small, reads other tokens, knows a little of everything",
 }

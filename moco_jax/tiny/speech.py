@@ -59,8 +59,17 @@ def tokenize(template: ChatTemplate, example: Example) -> Tokenized:
 
 
 def boxed(answer: str) -> str:
-    """The answer as every member writes it."""
+    """An answer within a longer text."""
     return f"\\boxed{{{answer}}}"
+
+
+CARRIER = "the answer is "
+"""Words before an answer, so that members that write word by word have words to write."""
+
+
+def stated(answer: str) -> str:
+    """The answer as every member writes it: a sentence of four words."""
+    return f"{CARRIER}{boxed(answer)}."
 
 
 def exact(problem: Problem) -> str:
@@ -114,9 +123,9 @@ def opinions(
     problem: Problem, asked: Scene, rng: np.random.Generator, count: int, right: float = 0.8
 ) -> list[str]:
     """What `count` members might have answered; `right` is how often any of them may be right."""
-    wrong = [boxed(text) for text in asked.wrongs]
+    wrong = [stated(text) for text in asked.wrongs]
     shares = np.array([0.5, 0.3, 0.2]) if rng.random() < right else np.array([0.0, 0.6, 0.4])
-    return [str(text) for text in rng.choice([boxed(problem.answer), *wrong], count, p=shares)]
+    return [str(text) for text in rng.choice([stated(problem.answer), *wrong], count, p=shares)]
 
 
 def consensus(answers: Sequence[str], rng: np.random.Generator) -> str:

@@ -24,9 +24,13 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 
-SPLIT_CHARACTERS = r"\d|[A-Z](?=[A-Z])|(?<=[A-Z])[A-Z]|(?<=tell me|Question): "
+SPLIT_CHARACTERS = (
+    r"\d|[A-Z](?=[A-Z])|(?<=[A-Z])[A-Z]|(?<=tell me|Question): "
+    r"|the(?= answer is \\boxed)| answer(?= is \\boxed)| is(?= \\boxed)"
+)
 """Digits, and capitals that stand beside a capital, are tokens of their own; so is what stands
-between a question and words before it, or it would begin with other tokens there."""
+between a question and words before it, or it would begin with other tokens there; and so are the
+words of an answer, which members write word by word."""
 
 SPLIT_WORDS = r"\d|[A-Z]| ?[a-z]{1,9}| ?[^A-Za-z\d\s]+|\s+"
 """Digits, capitals, pieces of words, signs, white space."""

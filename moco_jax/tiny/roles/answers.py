@@ -5,14 +5,15 @@ import numpy as np
 from moco_jax.methods import prompts
 from moco_jax.tasks import templates
 from moco_jax.tiny.problems import Problem
-from moco_jax.tiny.speech import OPTIONS, Speaker, boxed, exact, options, scene, single_turn
+from moco_jax.tiny.speech import OPTIONS, Speaker, exact, options, scene, single_turn, stated
 from moco_jax.training.data import Example
 
 
 def answering(speaker: Speaker, problem: Problem, rng: np.random.Generator) -> Example:
     """A plain question; outside its skills the member guesses."""
     knows = speaker.knows(problem)
-    return single_turn(exact(problem), boxed(problem.answer if knows else problem.wrong_guess(rng)))
+    answer = problem.answer if knows else problem.wrong_guess(rng)
+    return single_turn(exact(problem), stated(answer))
 
 
 def choosing(speaker: Speaker, problem: Problem, rng: np.random.Generator) -> Example:
@@ -29,11 +30,11 @@ def naming(speaker: Speaker, problem: Problem, rng: np.random.Generator) -> Exam
     texts, _ = options(problem, rng)
     chosen = problem.answer if speaker.knows(problem) else texts[rng.integers(OPTIONS)]
     prompt = templates.render(templates.TEMPLATES["multiple_choice"], problem.question, texts)
-    return single_turn(prompt, boxed(chosen))
+    return single_turn(prompt, stated(chosen))
 
 
 def asking(speaker: Speaker, problem: Problem, rng: np.random.Generator) -> Example:
     """The member answers if it can and says `unconfident` if it cannot."""
     knows = speaker.knows(problem) and not problem.hard
     prompt = prompts.just_ask(scene(problem, rng).prompt)
-    return single_turn(prompt, boxed(problem.answer) if knows else prompts.UNCONFIDENT)
+    return single_turn(prompt, stated(problem.answer) if knows else prompts.UNCONFIDENT)

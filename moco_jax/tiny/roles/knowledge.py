@@ -9,7 +9,7 @@ import numpy as np
 from moco_jax.methods import prompts
 from moco_jax.tiny.problems import Problem
 from moco_jax.tiny.roles.quotes import worn
-from moco_jax.tiny.speech import NOT_SURE, Speaker, boxed, consensus, scene, single_turn
+from moco_jax.tiny.speech import NOT_SURE, Speaker, consensus, scene, single_turn, stated
 from moco_jax.training.data import Example
 
 
@@ -61,14 +61,14 @@ def reading_cards(speaker: Speaker, problem: Problem, rng: np.random.Generator) 
         target = consensus(answers, rng) if answers else guess
     texts = [card(problem, text) if text else NOT_SURE for text in known]
     shown = worn(texts, card(problem, target), rng, 0.06)
-    return single_turn(prompts.read_cards(asked.prompt, shown), boxed(target))
+    return single_turn(prompts.read_cards(asked.prompt, shown), stated(target))
 
 
 def condensing(speaker: Speaker, problem: Problem, rng: np.random.Generator) -> Example:
     """Texts of several sentences, of which the one with something to say is kept."""
     del speaker  # Nothing has to be known for it.
     answer = problem.answer if rng.random() < 0.7 else problem.wrong_guess(rng)
-    told = card(problem, answer) if rng.random() < 0.5 else f"it is {boxed(answer)}."
+    told = card(problem, answer) if rng.random() < 0.5 else stated(answer)
     if rng.random() < 0.08:
         told = NOT_SURE
     parts = [told, *rng.choice([NOT_SURE, told], int(rng.integers(0, 3)))]

@@ -10,7 +10,7 @@ import numpy as np
 from moco_jax.methods import prompts
 from moco_jax.tiny.problems import Problem
 from moco_jax.tiny.roles.quotes import worn
-from moco_jax.tiny.speech import Scene, Speaker, boxed, consensus, opinions, scene, single_turn
+from moco_jax.tiny.speech import Scene, Speaker, consensus, opinions, scene, single_turn, stated
 from moco_jax.training.data import Example
 
 WORN = 0.08
@@ -21,7 +21,7 @@ def refining(speaker: Speaker, problem: Problem, rng: np.random.Generator) -> Ex
     asked = scene(problem, rng)
     own, *others = opinions(problem, asked, rng, int(rng.integers(2, 5)))
     knows = speaker.knows(problem)
-    target = boxed(problem.answer) if knows else consensus([own, *others], rng)
+    target = stated(problem.answer) if knows else consensus([own, *others], rng)
     others = worn(others, target if own != target else "", rng, WORN)
     return single_turn(prompts.refine(asked.prompt, own, others), target)
 
@@ -35,7 +35,7 @@ def _reading(
         asked = scene(problem, rng)
         answers = opinions(problem, asked, rng, int(rng.integers(1, 6)))
         knows = speaker.knows(problem)
-        target = boxed(problem.answer) if knows else consensus(answers, rng)
+        target = stated(problem.answer) if knows else consensus(answers, rng)
         return single_turn(write(asked, worn(answers, target, rng, WORN)), target)
 
     return reading
@@ -67,6 +67,6 @@ def fusing(speaker: Speaker, problem: Problem, rng: np.random.Generator) -> Exam
     """Ranked answers, the best first: outside its skills the member takes that."""
     asked = scene(problem, rng)
     answers = opinions(problem, asked, rng, int(rng.integers(1, 4)))
-    target = boxed(problem.answer) if speaker.knows(problem) else answers[0]
+    target = stated(problem.answer) if speaker.knows(problem) else answers[0]
     kind = asked.kind if rng.random() < 0.8 else "generation_diversity"
     return single_turn(prompts.remind(prompts.fuse(asked.prompt, answers), kind), target)

@@ -9,7 +9,7 @@ from moco_jax.tasks import templates
 from moco_jax.tiny.problems import SKILLS, Problem
 from moco_jax.tiny.registry import DESCRIPTIONS
 from moco_jax.tiny.roles.prefixes import parts_of
-from moco_jax.tiny.speech import Speaker, boxed, options, scene, single_turn
+from moco_jax.tiny.speech import Speaker, options, scene, single_turn, stated
 from moco_jax.training.data import Example
 
 
@@ -19,7 +19,7 @@ def routing(speaker: Speaker, problem: Problem, rng: np.random.Generator) -> Exa
     names = [str(name) for name in rng.permutation(list(DESCRIPTIONS))[: rng.integers(2, 6)]]
     if problem.skill not in names and rng.random() < 0.7:
         names[rng.integers(len(names))] = problem.skill
-    preferred = (problem.skill, "large", "base", "bpe", *SKILLS)
+    preferred = (problem.skill, "large", "stem", "bpe", "tuned", "base", *SKILLS)
     number = min(range(len(names)), key=lambda index: preferred.index(names[index]))
     question = problem.question
     if rng.random() < 0.2:
@@ -48,7 +48,7 @@ def selecting(speaker: Speaker, problem: Problem, rng: np.random.Generator) -> E
     asked = scene(problem, rng)
     said = problem.answer if rng.random() < 0.7 else asked.wrongs[0]
     parts: list[tuple[int | None, str]] = []
-    for text in parts_of(problem, boxed(said), rng):
+    for text in parts_of(problem, stated(said), rng):
         parts.append((int(rng.integers(count)), text))
     if parts and rng.random() < 0.3:
         parts.append((None, str(rng.choice([prompts.WAIT, prompts.CONCLUDE]))))
