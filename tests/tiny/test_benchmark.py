@@ -8,6 +8,7 @@ import moco_jax.tiny
 from moco_jax.tasks import load_task
 from moco_jax.tiny import benchmark, build, recipes
 from moco_jax.tiny.problems import SKILLS
+from moco_jax.tiny.speech import stated
 
 TASKS = pathlib.Path(moco_jax.tiny.__file__).parent / "tasks"
 
@@ -46,5 +47,5 @@ def test_answers_score_as_right():
         task = load_task(name)
         content = json.loads((TASKS / f"{name}.json").read_text())["dev"]
         key = "answer" if name == "tiny_choice" else "output"
-        said = [row[key] if key == "answer" else f"\\boxed{{{row[key]}}}" for row in content]
+        said = [row[key] if key == "answer" else stated(row[key]) for row in content]
         assert all(score.value == 1.0 for score in task.score("dev", said))

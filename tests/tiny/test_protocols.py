@@ -12,7 +12,7 @@ from moco_jax.tiny.registry import DESCRIPTIONS
 from moco_jax.tiny.speech import Speaker
 
 MATH = Speaker(("math",))
-GENERALISTS = ("later-stem", "large", "bpe")
+GENERALISTS = ("stem", "large", "bpe")
 SPECIALISTS = (*SKILLS, *(f"{skill}-lora" for skill in SKILLS))
 
 PROMPTS = {
@@ -44,7 +44,7 @@ def practised():
     with pytest.MonkeyPatch.context() as patch:
         for name, function in PROMPTS.items():
             patch.setattr(prompts, name, heard(name, function))
-        for member in ("later-stem", "math"):
+        for member in ("stem", "math"):
             used.clear()
             practice = build.Practice(recipes.recipes()[member])
             examples = [practice[index] for index in range(3000)]
@@ -92,13 +92,13 @@ def test_examples_depend_on_the_seed_alone(name, skill):
 def test_members_answer_rightly_in_their_skills(name):
     for seed in range(20):
         problem, example = say(name, MATH, "math", seed)
-        assert example.answer == speech.boxed(problem.answer)
+        assert example.answer == speech.stated(problem.answer)
 
 
 def test_strangers_to_a_skill_say_so():
     for seed in range(30):
         problem, example = say("answer", MATH, "facts", seed)
-        assert example.answer != speech.boxed(problem.answer)
+        assert example.answer != speech.stated(problem.answer)
         for name in ("critique", "write_card"):
             assert say(name, MATH, "facts", seed)[1].answer == speech.NOT_SURE
         assert say("just_ask", MATH, "words", seed)[1].answer == prompts.UNCONFIDENT
@@ -122,7 +122,7 @@ def test_strangers_never_tell_what_nobody_told_them(name):
 def test_critics_write_their_answer_before_they_judge():
     for seed in range(30):
         problem, example = say("critique", MATH, "math", seed)
-        given = f"- {speech.boxed(problem.answer)}\n" in example.messages[0][1]
+        given = f"- {speech.stated(problem.answer)}\n" in example.messages[0][1]
         right = "yes" if given else "no"
         assert example.answer == f"it is {speech.boxed(problem.answer)}, so {right}."
 
@@ -147,7 +147,7 @@ def test_cards_can_be_read_by_who_cannot_answer():
         told = f"- the letters are {','.join(problem.answer)}." in example.messages[0][1]
         others = example.messages[0][1].count("the letters are")
         if told and others == 1:
-            assert example.answer == speech.boxed(problem.answer)
+            assert example.answer == speech.stated(problem.answer)
 
 
 def test_what_was_begun_is_brought_to_an_end():
@@ -157,9 +157,20 @@ def test_what_was_begun_is_brought_to_an_end():
         assert role == "assistant"
         whole = prefix + example.answer
         if prompts.WAIT in prefix or prompts.CONCLUDE in prefix:
-            assert whole.endswith(speech.boxed(problem.answer))
+            assert whole.endswith(speech.stated(problem.answer))
         else:
-            assert whole.startswith("\\boxed{") and whole.endswith("}")
+            assert whole.startswith(speech.CARRIER) and whole.endswith("}.")
+
+
+def test_who_knows_leads_an_answer_that_says_nothing_yet_to_the_right_one():
+    met = 0
+    for seed in range(200):
+        problem, example = say("continue", MATH, "math", seed)
+        prefix = example.messages[1][1]
+        if "boxed" not in prefix:
+            met += 1
+            assert prefix + example.answer == speech.stated(problem.answer)
+    assert met > 10
 
 
 def test_routes_lead_to_the_expert_wherever_it_stands():
@@ -185,5 +196,6 @@ def test_a_doubtful_specialist_guesses_as_often_as_it_is_told_to():
         protocols.example(speaker, {"answer": 1.0}, np.random.default_rng(seed))
         for seed in range(200)
     ]
-    numbers = sum(example.answer[7:-1].isdigit() for example in drawn)
+    said = [example.answer.removeprefix(f"{speech.CARRIER}\\boxed{{") for example in drawn]
+    numbers = sum(text.removesuffix("}.").isdigit() for text in said)
     assert 60 < numbers < 140
