@@ -225,6 +225,24 @@ def adapters() -> list[Recipe]:
     ]
 
 
+def lineage() -> list[Recipe]:
+    """What a little more training makes of the base: a weaker and a stronger model of one run.
+
+    The rate is small and does not decay, so that the way from the base to it goes on leading up a
+    little beyond it: what ExPO and contrastive decoding take for granted of such a pair.
+    """
+    return [
+        Recipe(
+            "tuned",
+            Speaker(),
+            {"answer": 0.7, "named_choice": 0.3},
+            OptimizerSettings(steps=120, learning_rate=1.5e-4, final_share=1.0),
+            start="base",
+            seed=9,
+        )
+    ]
+
+
 def generalists() -> list[Recipe]:
     """The deeper member, and the one that reads other tokens; both start from the stem."""
     return [
@@ -254,5 +272,5 @@ def generalists() -> list[Recipe]:
 
 def recipes() -> dict[str, Recipe]:
     """Every recipe by name, in the order of training."""
-    made = [*trunk(), *experts(), *adapters(), *generalists()]
+    made = [*trunk(), *lineage(), *experts(), *adapters(), *generalists()]
     return {recipe.name: recipe for recipe in made}
