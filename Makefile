@@ -10,19 +10,19 @@ EXPERTS := tiny:math,tiny:words,tiny:facts
 # What each expert is good at, as `moco list members` says it.
 DESCRIPTIONS := ["good with numbers, sums and differences", "good with letters and spelling", \
   "knows people, their homes, pets, drinks and crafts"]
-# Merges of what the experts changed in the model they were all made from.
+# Merges of what the experts changed in tiny:stem, the model they were all tuned from.
 BASED := task_arithmetic ties dare della breadcrumbs model_stock
 # The first layers mostly from the first expert, the last from the last.
 CURVE := [[0.6,0.2,0.2],[0.2,0.6,0.2],[0.2,0.2,0.6]]
 # Settings without a default
-GIVEN := $(foreach name,$(BASED),--set weight_$(name).base_model=tiny:base) \
-  --set weight_dare_ties.base_model_name=tiny:base \
+GIVEN := $(foreach name,$(BASED),--set weight_$(name).base_model=tiny:stem) \
+  --set weight_dare_ties.base_model_name=tiny:stem \
   --set api_switch_generation.selector_model_name=tiny:large \
   --set text_structure.structure_type=complete \
   --set 'weight_layerwise.coefficients=$(CURVE)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test parity lint format bench comparison clean
+.PHONY: help demo test parity lint format bench compared comparison golden clean
 
 help:
 	@echo "make demo    install, let the tiny pool collaborate on tiny_mix, write a report"
@@ -30,6 +30,7 @@ help:
 	@echo "make parity  the same with the comparisons with PyTorch"
 	@echo "make lint    formatting, lint, import rules and types"
 	@echo "make comparison  run all methods on the packaged tasks; fills docs/comparison.md"
+	@echo "make golden  see that demo and comparison answer as tests/golden/answers.json says"
 	@echo "make bench   measure everything in docs/performance.md anew (hours; an idle machine)"
 	@echo "make clean   remove the virtual environment, caches and demo results"
 
@@ -68,21 +69,27 @@ bench: $(VENV)/installed-parity
 # What docs/comparison.md shows
 COMPARED := results/comparison
 TWICE := api_cascade,api_mentor_collab,api_nudging,logit_logit_contrastive,logit_logit_fusion
-ALIKE := weight_slerp,weight_expo
+LINEAGE := weight_slerp,weight_expo,logit_logit_contrastive
 ADAPTED := weight_average,weight_lorahub,weight_model_swarms,text_slm_mux
 
-comparison: $(VENV)/installed
+compared: $(VENV)/installed
 	$(BIN)/moco compare --methods=all --tasks=tiny_mix,tiny_choice --models=$(EXPERTS) --seeds=1,2,3 \
 	  --out=$(COMPARED)/experts --html=$(COMPARED)/experts.html \
 	  --set 'api_prompt_routing.model_descriptions=$(DESCRIPTIONS)' $(GIVEN)
 	$(BIN)/moco compare --methods=$(TWICE) --tasks=tiny_mix --models=tiny:base,tiny:large --seeds=1,2,3 \
 	  --out=$(COMPARED)/pair --html=$(COMPARED)/pair.html
-	$(BIN)/moco compare --methods=$(ALIKE) --tasks=tiny_mix --models=tiny:base,tiny:math --seeds=1,2,3 \
-	  --out=$(COMPARED)/alike --html=$(COMPARED)/alike.html
+	$(BIN)/moco compare --methods=$(LINEAGE) --tasks=tiny_mix --models=tiny:base,tiny:tuned --seeds=1,2,3 \
+	  --out=$(COMPARED)/lineage --html=$(COMPARED)/lineage.html
 	$(BIN)/moco compare --methods=$(ADAPTED) --tasks=tiny_mix --seeds=1,2,3 \
 	  --models=tiny:math-lora,tiny:words-lora,tiny:facts-lora \
 	  --out=$(COMPARED)/adapters --html=$(COMPARED)/adapters.html
+
+comparison: compared
 	$(BIN)/python experiments/fill_comparison_page.py --results=$(COMPARED) --page=docs/comparison.md
+
+golden: demo compared
+	$(BIN)/python experiments/check_golden.py --part=demo --results=$(DEMO)
+	$(BIN)/python experiments/check_golden.py --part=comparison --results=$(COMPARED)
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { \
