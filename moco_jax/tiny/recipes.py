@@ -228,17 +228,19 @@ def adapters() -> list[Recipe]:
 def lineage() -> list[Recipe]:
     """What a little more training makes of the base: a weaker and a stronger model of one run.
 
-    The rate is small and does not decay, so that the way from the base to it goes on leading up a
-    little beyond it: what ExPO and contrastive decoding take for granted of such a pair.
+    It is far from trained to its end, and its batches are large, so that the way from the base to
+    it has little noise and leads on up a little beyond it: what ExPO and contrastive decoding take
+    for granted of such a pair.
     """
     return [
         Recipe(
             "tuned",
             Speaker(),
             {"answer": 0.7, "named_choice": 0.3},
-            OptimizerSettings(steps=120, learning_rate=1.5e-4, final_share=1.0),
+            OptimizerSettings(steps=60, learning_rate=2e-4, warmup_steps=20, final_share=1.0),
             start="base",
             seed=9,
+            tokens_per_batch=8192,
         )
     ]
 
