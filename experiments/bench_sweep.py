@@ -34,7 +34,7 @@ DESCRIPTIONS = [
     "good with letters and spelling",
     "knows people, their homes, pets, drinks and crafts",
 ]
-BASE = "tiny:base"
+BASE = "tiny:stem"
 BASED = ("task_arithmetic", "ties", "dare", "della", "breadcrumbs", "model_stock")
 SETTINGS = {
     "api_prompt_routing": {"model_descriptions": DESCRIPTIONS},
