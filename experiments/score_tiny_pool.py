@@ -1,8 +1,9 @@
-"""Scores every packaged member alone, skill by skill, and writes the tables into a page.
+"""Scores every packaged member alone, skill by skill, and counts the tokens of every role.
 
     python experiments/score_tiny_pool.py --page=docs/tiny_pool.md
 
-Greedy answers of at most 16 new tokens to the test split, in percent.
+Scores are of greedy answers of at most 16 new tokens to the test split, in percent. Writes the
+tables into a page.
 """
 
 import importlib.resources
@@ -18,14 +19,19 @@ from moco_jax.analysis.bench_page import Section, fill, publish
 from moco_jax.analysis.load import load_run
 from moco_jax.analysis.tables import TextTable
 from moco_jax.decoding.types import Sampling
+from moco_jax.models.tokenizer import ChatTemplate, load_tokenizer
 from moco_jax.testing.timing import machine
-from moco_jax.tiny import MEMBERS
+from moco_jax.tiny import MEMBERS, tiny_pool_path
 from moco_jax.tiny.problems import SKILLS
+from moco_jax.tiny.protocols import PROTOCOLS
 from moco_jax.tiny.registry import PREFIX
+from moco_jax.tiny.skills import draw
+from moco_jax.tiny.speech import Speaker, tokenize
 
 _PAGE = flags.DEFINE_string("page", None, "The page; none is written by default.")
 _TASKS = flags.DEFINE_list("tasks", ["tiny_mix", "tiny_choice"], "Packaged tasks.")
 
+PROBLEMS = 2000
 GREEDY = Sampling(temperature=0.0, max_new_tokens=16)
 
 
@@ -49,10 +55,39 @@ def table(pool: Pool, task: str) -> TextTable:
     return TextTable(columns, tuple(rows), frozenset(range(1, len(columns))))
 
 
+def lengths(member: str, role: str) -> tuple[float, int, int]:
+    """Tokens of a role's prompts, in the mean and at most, and of its replies at most."""
+    template = ChatTemplate(load_tokenizer(tiny_pool_path(member)))
+    found = []
+    for seed in range(PROBLEMS):
+        rng = np.random.default_rng(seed)
+        speaker = Speaker((str(rng.choice(SKILLS)),))
+        problem = draw(str(rng.choice(SKILLS)), rng)
+        tokens = tokenize(template, PROTOCOLS[role](speaker, problem, rng))
+        found.append((tokens.prompt_length, len(tokens.tokens) - tokens.prompt_length))
+    prompts, replies = np.array(found).T
+    return prompts.mean(), prompts.max(), replies.max()
+
+
+def roles() -> TextTable:
+    """A row per role: the tokens it takes with either tokenizer of the pool."""
+    rows = []
+    for role in PROTOCOLS:
+        both = [
+            (f"{mean:.0f}", str(prompt), str(reply))
+            for mean, prompt, reply in (lengths(member, role) for member in ("base", "bpe"))
+        ]
+        rows.append((role, *both[0], *both[1]))
+    names = ("prompt, mean", "prompt, longest", "reply, longest")
+    columns = ("role", *names, *(f"tiny:bpe: {name}" for name in names))
+    return TextTable(columns, tuple(rows), frozenset(range(1, len(columns))))
+
+
 def main(_: list[str]) -> None:
     pool = Pool.load([PREFIX + member for member in MEMBERS])
     facts = machine()
     sections = [Section(f"members-{task}", table(pool, task), facts) for task in _TASKS.value]
+    sections.append(Section("roles", roles(), facts))
     print(publish(sections, None))
     if _PAGE.value:
         page = pathlib.Path(_PAGE.value)
