@@ -3,8 +3,8 @@
     python experiments/check_golden.py --part=demo --results=results/demo
     python experiments/check_golden.py --part=comparison --results=results/comparison --write
 
-A digest is the sha256 of every (item, response, reasoning, finish, score) of one run. So a change to
-the library that should leave answers alone is seen to do so, or to change which runs.
+A digest is the sha256 of every (item, response, reasoning, finish, score) of one run. So a change
+to the library that should leave answers alone is seen to do so, or to change which runs.
 """
 
 import hashlib
