@@ -266,11 +266,11 @@ def generalists() -> list[Recipe]:
             "bpe",
             Speaker(),
             PRACTICE,
-            OptimizerSettings(steps=3000, learning_rate=3e-3),
+            OptimizerSettings(steps=7000, learning_rate=3e-3),
             {"math": 2.0},
             start="stem",
             tokenizer="everything",
-            plain_examples=20_000,
+            plain_examples=60_000,
             seed=4,
         ),
     ]
