@@ -261,10 +261,11 @@ def generalists() -> list[Recipe]:
             "large",
             Speaker(),
             PRACTICE,
-            OptimizerSettings(steps=2500, learning_rate=1.5e-3),
+            OptimizerSettings(steps=2500, learning_rate=2.5e-3),
             {"math": 1.5, "words": 2.5},
             start="stem",
             deeper=4,
+            plain_examples=40_000,
             seed=3,
         ),
         Recipe(
