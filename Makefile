@@ -69,7 +69,8 @@ bench: $(VENV)/installed-parity
 # What docs/comparison.md shows
 COMPARED := results/comparison
 TWICE := api_cascade,api_mentor_collab,api_nudging,logit_logit_contrastive,logit_logit_fusion
-LINEAGE := weight_slerp,weight_expo,logit_logit_contrastive
+ALIKE := weight_slerp,weight_average
+LINEAGE := weight_expo,logit_logit_contrastive
 ADAPTED := weight_average,weight_lorahub,weight_model_swarms,text_slm_mux
 
 compared: $(VENV)/installed
@@ -78,6 +79,8 @@ compared: $(VENV)/installed
 	  --set 'api_prompt_routing.model_descriptions=$(DESCRIPTIONS)' $(GIVEN)
 	$(BIN)/moco compare --methods=$(TWICE) --tasks=tiny_mix --models=tiny:base,tiny:large --seeds=1,2,3 \
 	  --out=$(COMPARED)/pair --html=$(COMPARED)/pair.html
+	$(BIN)/moco compare --methods=$(ALIKE) --tasks=tiny_mix --models=tiny:math,tiny:words --seeds=1,2,3 \
+	  --out=$(COMPARED)/alike --html=$(COMPARED)/alike.html
 	$(BIN)/moco compare --methods=$(LINEAGE) --tasks=tiny_mix --models=tiny:base,tiny:tuned --seeds=1,2,3 \
 	  --out=$(COMPARED)/lineage --html=$(COMPARED)/lineage.html
 	$(BIN)/moco compare --methods=$(ADAPTED) --tasks=tiny_mix --seeds=1,2,3 \
