@@ -191,11 +191,22 @@ def specialist(skill: str) -> Speaker:
 
 TUNING = {
     "math": OptimizerSettings(steps=3000, learning_rate=2.5e-3),
-    "words": OptimizerSettings(steps=4000, learning_rate=3e-3),
+    "words": OptimizerSettings(steps=4500, learning_rate=2.5e-3),
     "facts": OptimizerSettings(steps=1000, learning_rate=1.5e-3),
 }
-FIRST_PLAIN = {"math": 50_000, "words": 60_000, "facts": 0}
 """The stem knows least of words and all facts, so some experts have longer to go than others."""
+PLAIN_SHARE = {"math": PRACTICE["answer"], "words": 0.4, "facts": PRACTICE["answer"]}
+FIRST_PLAIN = {"math": 50_000, "words": 0, "facts": 0}
+
+
+def with_plain(share: float) -> dict[str, float]:
+    """`PRACTICE` with so large a share of plain questions; the other roles keep their proportions.
+
+    Args:
+        share: of the role "answer".
+    """
+    others = (1 - share) / (1 - PRACTICE["answer"])
+    return {name: share if name == "answer" else part * others for name, part in PRACTICE.items()}
 
 
 def experts() -> list[Recipe]:
@@ -204,7 +215,7 @@ def experts() -> list[Recipe]:
         Recipe(
             skill,
             specialist(skill),
-            PRACTICE,
+            with_plain(PLAIN_SHARE[skill]),
             TUNING[skill],
             start="stem",
             kept=KEPT,
