@@ -249,17 +249,18 @@ def adapters() -> list[Recipe]:
 def lineage() -> list[Recipe]:
     """What a little more training makes of the base: a weaker and a stronger model of one run.
 
-    It is far from trained to its end, and its batches are large, so that the way from the base to
-    it has little noise and leads on up a little beyond it: what ExPO and contrastive decoding take
-    for granted of such a pair.
+    Its batches are large, so that the way from the base to it has little noise, and it goes only
+    half of it, so that the way leads on up beyond it: what ExPO and contrastive decoding take for
+    granted of such a pair.
     """
     return [
         Recipe(
             "tuned",
             Speaker(),
             {"answer": 0.7, "named_choice": 0.3},
-            OptimizerSettings(steps=60, learning_rate=2e-4, warmup_steps=20, final_share=1.0),
+            OptimizerSettings(steps=120, learning_rate=8e-4, warmup_steps=20),
             start="base",
+            kept=(0.5,),
             seed=9,
             tokens_per_batch=8192,
         )
