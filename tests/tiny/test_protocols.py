@@ -46,8 +46,9 @@ def practised():
             patch.setattr(prompts, name, heard(name, function))
         for member in ("stem", "math"):
             used.clear()
-            practice = build.Practice(recipes.recipes()[member])
-            examples = [practice[index] for index in range(3000)]
+            recipe = recipes.recipes()[member]
+            practice = build.Practice(recipe)
+            examples = [practice[recipe.plain_examples + index] for index in range(3000)]
             texts = [text for one in examples for _, text in (*one.messages, ("", one.answer))]
             found[member] = set(used), "\n".join(texts)
     return found
