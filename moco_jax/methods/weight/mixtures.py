@@ -80,16 +80,19 @@ class Stock:
             space: how adapters are combined.
             notes: JSON values about how it was found.
         """
-        recipe = self._recipe(weights, space)
+        recipe, notes = self._recipe(weights, space), {**notes, "remarks": self._remarks(label)}
         if self.bank is None or self.base is None:
             if (only := _alone(weights)) is not None:
                 return Merged.of(self.members[only], **notes)
             params = jax.tree.map(lambda leaf: leaf[0], self._whole(weights[None]))
-            said = remarks(label, self.members, None)
-            return Merged.of(self.members[0].derive(label, params, recipe), remarks=said, **notes)
+            return Merged.of(self.members[0].derive(label, params, recipe), **notes)
         adapter = bank_adapter(combine(self.bank, jnp.asarray(weights[None]), space))
         (member,) = variants(self.base, [label], [recipe], adapters=[adapter])
         return MergedAdapter.over(member, adapter, **notes)
+
+    def _remarks(self, label: str) -> list[str]:
+        # Adapters over one base share all that could be said of them
+        return remarks(label, self.members, None) if self.bank is None else []
 
     def _mixed(self, label: str, weights: np.ndarray, space: Space) -> list[Member]:
         recipes = [self._recipe(row, space) for row in weights]
