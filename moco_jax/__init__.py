@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from moco_jax.analysis.sweep import compare as compare
     from moco_jax.decoding.combine import Choice as Choice
     from moco_jax.decoding.combine import Combine as Combine
     from moco_jax.decoding.engine import Engine as Engine
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from moco_jax.pool import Pool as Pool
     from moco_jax.runs import RunConfig as RunConfig
     from moco_jax.runs import RunResult as RunResult
-    from moco_jax.runs import compare as compare
     from moco_jax.runs import load_system as load_system
     from moco_jax.runs import run as run
     from moco_jax.system import Context as Context
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "moco_jax.analysis.sweep": ("compare",),
     "moco_jax.decoding.combine": ("Choice", "Combine"),
     "moco_jax.decoding.engine": ("Engine",),
     "moco_jax.decoding.floor": ("Draft", "Floor", "Protocol"),
@@ -57,7 +58,7 @@ _HOMES = {
     "moco_jax.method": ("Method", "Needs", "NeedsError", "Workbench"),
     "moco_jax.methods.decorators": ("logit_method", "weight_method"),
     "moco_jax.pool": ("Member", "Pool"),
-    "moco_jax.runs": ("RunConfig", "RunResult", "compare", "load_system", "run"),
+    "moco_jax.runs": ("RunConfig", "RunResult", "load_system", "run"),
     "moco_jax.system": ("Context", "System"),
     "moco_jax.tasks": ("Item", "Score", "Task", "load_task"),
 }

@@ -4,7 +4,7 @@ import abc
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from moco_jax.decoding.types import Response
@@ -12,7 +12,7 @@ from moco_jax.models.config import shape_mismatch
 from moco_jax.models.memory import INT8
 from moco_jax.pool import MemberInfo, shared_vocabulary
 from moco_jax.system import Context, System
-from moco_jax.tasks import Score, Split
+from moco_jax.tasks import Score, Split, Task
 
 
 class NeedsError(ValueError):
@@ -56,11 +56,7 @@ class Needs:
             raise NeedsError(
                 f"{method} serves tasks of kind {', '.join(self.kinds)}; this one is {kind}"
             )
-        if self.same_architecture and dtype == INT8:
-            raise NeedsError(
-                f"{method} combines weights, and int8 weights are rounded to 255 steps per "
-                "channel; run it with --dtype=float32, bfloat16 or float16"
-            )
+        self.check_dtype(method, dtype)
         if self.adapters:
             _check_adapters(method, members)
         if self.same_architecture:
@@ -70,6 +66,14 @@ class Needs:
                 shared_vocabulary(members)
             except ValueError as error:
                 raise NeedsError(f"{method} needs one vocabulary: {error}") from error
+
+    def check_dtype(self, method: str, dtype: str) -> None:
+        """Raises NeedsError where the type of the weights breaks a need."""
+        if self.same_architecture and dtype == INT8:
+            raise NeedsError(
+                f"{method} combines weights, and int8 weights are rounded to 255 steps per "
+                "channel; run it with --dtype=float32, bfloat16 or float16"
+            )
 
 
 def _check_adapters(method: str, members: Sequence[MemberInfo]) -> None:
@@ -98,6 +102,28 @@ def _check_architecture(method: str, members: Sequence[MemberInfo]) -> None:
                 f"{found.remedy} Routing, text and (with one vocabulary) logit methods take mixed "
                 "pools."
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskInfo:
+    """What a method may know of a task before a run; no test item stands in it.
+
+    Attributes:
+        name: of the task.
+        kind: how its answers are read and scored.
+        dev: the dev items with their golds.
+        test_size: how many test items there are.
+    """
+
+    name: str
+    kind: str
+    dev: Split
+    test_size: int
+
+    @classmethod
+    def of(cls, task: Task) -> "TaskInfo":
+        """What may be known of a task."""
+        return cls(task.name, task.kind, task.dev, len(task.test))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +178,8 @@ class Workbench(Context):
 class Method(abc.ABC):
     """Base of all methods. Fields of subclasses are hyperparameters with their defaults.
 
-    A subclass validates its fields in `__post_init__` and names what is wrong.
+    A subclass validates its fields in `__post_init__` and names what is wrong; what depends on the
+    pool or the task it validates in `check`.
     """
 
     name: ClassVar[str]
@@ -165,6 +192,45 @@ class Method(abc.ABC):
         of its own overrides this.
         """
         return ()
+
+    def helpers(self) -> dict[str, str]:
+        """Names, by role, of the models that the method uses beside the members it combines.
+
+        Each is a member of the pool by its name, or whatever `Pool.load` takes, and `Pool.find`
+        gives it. They are checked before a run, count in plans and in the run's identity, and
+        answer the test items alone beside the members. A method that has some overrides this.
+        """
+        return {}
+
+    def check(self, infos: Sequence[MemberInfo], task: TaskInfo) -> None:
+        """Refuses a pool or a task that the hyperparameters do not go with, before a run.
+
+        A method whose hyperparameters depend on either overrides this and calls it first.
+
+        Args:
+            infos: the members, whose weights are not read yet.
+            task: what may be known of it.
+
+        Raises:
+            NeedsError: with the method, the reason and the remedy.
+        """
+        self.needs.check(self.name, infos, task.kind)
+
+    def check_helpers(self, infos: Sequence[MemberInfo], helpers: Mapping[str, MemberInfo]) -> None:
+        """Refuses helpers that do not go with the pool.
+
+        By default those of another architecture than the members', where theirs have to be one.
+
+        Args:
+            infos: the members.
+            helpers: what is known of the models that `helpers` names, by role; of one that is a
+                member, its place in `infos`.
+
+        Raises:
+            NeedsError: with the method, the reason and the remedy.
+        """
+        if self.needs.same_architecture:
+            _check_architecture(self.name, [infos[0], *helpers.values()])
 
     @abc.abstractmethod
     def fit(self, bench: Workbench) -> System:

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -24,7 +24,7 @@ from moco_jax.models.checkpoint import (
     open_checkpoint,
     save_checkpoint,
 )
-from moco_jax.models.checkpoint_files import fetch
+from moco_jax.models.checkpoint_files import fetch, files_state
 from moco_jax.models.config import ModelConfig
 from moco_jax.models.decoder import untied
 from moco_jax.models.identity import adapted_identity, fingerprint, with_ends
@@ -64,6 +64,19 @@ class MemberInfo:
     tokenizer: Any
 
     @functools.cached_property
+    def place(self) -> tuple[str, str | None]:
+        """Where its weights come from: a checkpoint, and an adapter over it if there is one.
+
+        Members of one place are one model, whatever they are called; one that was made in memory
+        stands under its name.
+        """
+        return _resolved(self.path or self.name), self.adapter and _resolved(self.adapter)
+
+    def files_state(self) -> list[Any]:
+        """Path, size and time of change of all files its weights are read from."""
+        return [files_state(place) for place in (self.path, self.adapter) if place]
+
+    @functools.cached_property
     def template(self) -> words.ChatTemplate:
         """Renders conversations as token ids."""
         return words.ChatTemplate(self.tokenizer)
@@ -82,6 +95,12 @@ class MemberInfo:
             config=dataclasses.replace(self.config, tie_embeddings=False),
             raw_config={**self.raw_config, "tie_word_embeddings": False},
         )
+
+
+def _resolved(place: str) -> str:
+    """A directory by its one name; hub ids stay as they are."""
+    path = pathlib.Path(place).expanduser()
+    return str(path.resolve()) if path.is_dir() else place
 
 
 def inspect(source: str, name: str | None = None) -> MemberInfo:
@@ -402,7 +421,8 @@ class Pool:
             raise ValueError("a pool needs at least one member; pass --models=NAME,NAME,...")
         self.members = tuple(members)
         self._placement = placement
-        self._others: dict[str, Member] = {}
+        self._others: dict[tuple[str, str | None], tuple[list[Any], Member]] = {}
+        self._helpers: dict[str, MemberInfo] | None = None
 
     @classmethod
     def load(
@@ -473,24 +493,49 @@ class Pool:
         """Names in order."""
         return [member.name for member in self.members]
 
+    def with_helpers(self, helpers: Mapping[str, MemberInfo]) -> "Pool":
+        """This pool for one method: `find` knows the models it declares, and no others.
+
+        Args:
+            helpers: what is known of them, by the names that the method gives them.
+        """
+        view = Pool(self.members, self._placement)
+        # What one method has loaded, the next one need not
+        view._others, view._helpers = self._others, dict(helpers)
+        return view
+
     def find(self, name: str) -> Member:
         """The member called `name`, or else the model of that name, loaded once as members are.
+
+        One that is a member under another name is that member; one whose files have changed is
+        loaded again.
 
         Args:
             name: of a member, or whatever `load` takes.
 
         Raises:
-            ValueError: it is neither.
+            ValueError: it is neither, or a method asks for a model that it has not declared.
         """
         if name in self.names:
             return self.members[self.names.index(name)]
-        if name not in self._others:
+        if self._helpers is not None and name not in self._helpers:
+            raise ValueError(
+                f"{name} is neither a member nor a helper that the method declares; name it in "
+                "the method's helpers(), so that checks, plans and the run's identity count it"
+            )
+        info = inspect(name) if self._helpers is None else self._helpers[name]
+        for member in self.members:
+            if member.info.place == info.place:
+                return member
+        state, known = info.files_state(), self._others.get(info.place)
+        if known is None or known[0] != state:
             first = self.members[0]
             # Of the pool's own kind, and where its weights are: a plan has members that read no
             # weights, and those of a pool too large for the devices wait in host memory
             with jax.default_device(_home(first)):
-                self._others[name] = type(first).load(inspect(name), first.dtype, self._placement)
-        return self._others[name]
+                found = type(first).load(info, first.dtype, self._placement)
+            self._others[info.place] = state, found
+        return self._others[info.place][1]
 
     def generate(
         self, prompts: str | Sequence[str], sampling: Sampling | None = None, seed: int = 0

@@ -15,6 +15,37 @@ from moco_jax.tasks import Task
 
 
 @dataclasses.dataclass(frozen=True)
+class Voice:
+    """A model alone, over seeds.
+
+    Attributes:
+        name: of the model.
+        roles: what methods use it for, where it is a helper.
+        rows: its answers, [seed][item].
+        best_single: scores of the best single member on the same items, averaged over these seeds.
+    """
+
+    name: str
+    roles: tuple[str, ...]
+    rows: tuple[tuple[Row, ...], ...]
+    best_single: tuple[float, ...]
+
+    @functools.cached_property
+    def values(self) -> list[float]:
+        """The score on every item, averaged over seeds."""
+        return np.mean([[row["score"] for row in rows] for rows in self.rows], axis=0).tolist()
+
+    def share(self, field: str, value: str) -> float:
+        """Share of all its answers that have a value in a field."""
+        return float(np.mean([row[field] == value for rows in self.rows for row in rows]))
+
+    def usage(self, *names: str) -> float:
+        """Mean over all its answers of a sum of costs, such as `flops`."""
+        used = [row["usage"] for rows in self.rows for row in rows]
+        return float(np.mean([sum(one[name] for name in names) for one in used]))
+
+
+@dataclasses.dataclass(frozen=True)
 class Bench:
     """Contenders that met the same items with the same pool.
 
@@ -80,6 +111,34 @@ class Bench:
     def single_rows(self, member: str) -> list[tuple[Row, ...]]:
         """A member's own answers, [seed][item]."""
         return [run.singles[member] for run in self.by_seed.values()]
+
+    @functools.cached_property
+    def alone(self) -> list[Voice]:
+        """Every member alone, in the order of the pool."""
+        best = np.mean([run.best_single for run in self.by_seed.values()], axis=0).tolist()
+        return [
+            Voice(name, (), tuple(self.single_rows(name)), tuple(best)) for name in self.members
+        ]
+
+    @functools.cached_property
+    def helpers(self) -> list[Voice]:
+        """The models alone that methods use beside the members, in the order of their names."""
+        found: dict[str, dict[int, LoadedRun]] = {}
+        roles: dict[str, set[str]] = {}
+        for run in (run for contender in self.contenders for run in contender.runs):
+            for role, one in run.result.helpers.items():
+                if one.name in run.helpers:
+                    found.setdefault(one.name, {}).setdefault(run.seed, run)
+                    roles.setdefault(one.name, set()).add(role)
+        return [
+            Voice(
+                name,
+                tuple(sorted(roles[name])),
+                tuple(run.helpers[name] for run in runs.values()),
+                tuple(np.mean([run.best_single for run in runs.values()], axis=0).tolist()),
+            )
+            for name, runs in sorted(found.items())
+        ]
 
     @functools.cached_property
     def _scores_by_seed(self) -> dict[str, np.ndarray]:

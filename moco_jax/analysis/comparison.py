@@ -9,7 +9,7 @@ import numpy as np
 
 from moco_jax.analysis.load import LoadedRun
 from moco_jax.runs import statistics
-from moco_jax.runs.result import Verdict, judge
+from moco_jax.runs.result import Verdict, compared
 from moco_jax.runs.statistics import Interval, sign_test
 
 LEVEL = 0.95
@@ -38,6 +38,14 @@ class Contender:
         """The best single member's score on every item, averaged over seeds."""
         return np.mean([run.best_single for run in self.runs], axis=0).tolist()
 
+    @functools.cached_property
+    def helpers(self) -> dict[str, tuple[str, list[float]]]:
+        """(name, score on every item, averaged over seeds) of the helpers alone, by role."""
+        return {
+            role: (one.name, np.mean([run.helper_scores(role) for run in self.runs], 0).tolist())
+            for role, one in self.runs[0].result.helpers.items()
+        }
+
     @property
     def spread(self) -> float:
         """Standard deviation of the mean score over seeds (n - 1); nan with fewer than two."""
@@ -60,6 +68,25 @@ class Contender:
 
 
 @dataclasses.dataclass(frozen=True)
+class Rival:
+    """The best of a method's helpers alone, and how the method compares.
+
+    Attributes:
+        role: what the method uses it for.
+        name: of the model.
+        score: its mean score.
+        difference: the method's score minus its own, paired, with its 95% interval.
+        verdict: what the difference says.
+    """
+
+    role: str
+    name: str
+    score: float
+    difference: Interval
+    verdict: Verdict
+
+
+@dataclasses.dataclass(frozen=True)
 class Standing:
     """Where a contender stands.
 
@@ -70,6 +97,7 @@ class Standing:
         verdict: what the difference says.
         p: of the exact sign test against the best single member.
         tied: whether the data do not tell it from the one with the highest score.
+        rival: its best helper alone; None where it uses none.
     """
 
     contender: Contender
@@ -78,6 +106,7 @@ class Standing:
     verdict: Verdict
     p: float
     tied: bool
+    rival: Rival | None = None
 
 
 def standings(contenders: Sequence[Contender], groups: Groups = None) -> list[Standing]:
@@ -97,15 +126,24 @@ def standings(contenders: Sequence[Contender], groups: Groups = None) -> list[St
 
 def _standing(contender: Contender, leader: Contender, groups: Groups, level: float) -> Standing:
     ours, single = contender.values, contender.best_single
-    difference = statistics.difference_interval(ours, single, groups)
+    difference, verdict = compared(ours, single, groups)
     return Standing(
         contender=contender,
         score=statistics.mean_interval(ours, groups),
         difference=difference,
-        verdict=judge(difference, statistics.differing_clusters(ours, single, groups)),
+        verdict=verdict,
         p=sign_test(ours, single, groups),
         tied=indistinguishable(leader.values, ours, groups, level),
+        rival=_rival(contender, groups),
     )
+
+
+def _rival(contender: Contender, groups: Groups) -> Rival | None:
+    rivals = [
+        Rival(role, name, float(np.mean(theirs)), *compared(contender.values, theirs, groups))
+        for role, (name, theirs) in contender.helpers.items()
+    ]
+    return max(rivals, key=lambda rival: rival.score, default=None)
 
 
 def indistinguishable(

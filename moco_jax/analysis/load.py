@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from absl import logging
@@ -26,6 +27,7 @@ class LoadedRun:
         result: what the run found.
         answers: the method's answers, one row per test item.
         singles: every member's own answers, parallel to `answers`.
+        helpers: the same of the models that the method uses beside the members, by name.
         transcripts: the turns behind each answer, parallel to `answers`.
         ledger: `ledger.json`.
     """
@@ -35,6 +37,7 @@ class LoadedRun:
     result: RunResult
     answers: tuple[Row, ...]
     singles: dict[str, tuple[Row, ...]]
+    helpers: dict[str, tuple[Row, ...]]
     transcripts: tuple[tuple[Row, ...], ...]
     ledger: dict[str, Any]
 
@@ -47,6 +50,12 @@ class LoadedRun:
     def best_single(self) -> tuple[float, ...]:
         """The score, on every test item, of the member that was best on dev."""
         return tuple(row["score"] for row in self.singles[self.result.best_single.name])
+
+    def helper_scores(self, role: str) -> tuple[float, ...]:
+        """The score, on every test item, of a helper alone; it may be a member."""
+        name = self.result.helpers[role].name
+        rows = self.helpers[name] if name in self.helpers else self.singles[name]
+        return tuple(row["score"] for row in rows)
 
     @property
     def seed(self) -> int:
@@ -80,16 +89,15 @@ def load_run(directory: str | pathlib.Path) -> LoadedRun:
     answers = files.read_lines(place / files.RESPONSES)
     ids = [row["id"] for row in answers]
     turns = {row["id"]: tuple(row["turns"]) for row in files.read_lines(place / files.TRANSCRIPTS)}
-    singles: dict[str, dict[str, Row]] = {}
-    for row in files.read_lines(place / files.SINGLES):
-        singles.setdefault(row["member"], {})[row["id"]] = row
+    beside = place / files.HELPERS
     try:
         return LoadedRun(
             directory=place,
             record=files.read_json(place / files.CONFIG),
             result=RunResult.from_record(result, place),
             answers=tuple(answers),
-            singles={name: tuple(rows[key] for key in ids) for name, rows in singles.items()},
+            singles=_by_model(files.read_lines(place / files.SINGLES), ids),
+            helpers=_by_model(files.read_lines(beside) if beside.exists() else [], ids),
             transcripts=tuple(turns[key] for key in ids),
             ledger=files.read_json(place / files.LEDGER),
         )
@@ -98,6 +106,14 @@ def load_run(directory: str | pathlib.Path) -> LoadedRun:
             f"the files in {place} do not fit together ({type(error).__name__}: {error}); "
             "they are of another version or were changed; run it again"
         ) from error
+
+
+def _by_model(rows: Sequence[Row], ids: Sequence[str]) -> dict[str, tuple[Row, ...]]:
+    """Rows of answers by who gave them, in the order of the items."""
+    found: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        found.setdefault(row["member"], {})[row["id"]] = row
+    return {name: tuple(theirs[key] for key in ids) for name, theirs in found.items()}
 
 
 def load_runs(folder: str | pathlib.Path) -> list[LoadedRun]:

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
 
 from moco_jax.analysis import costs
-from moco_jax.analysis.benches import Bench
+from moco_jax.analysis.benches import Bench, Voice
 from moco_jax.analysis.ceiling import emergence
-from moco_jax.analysis.comparison import Standing
+from moco_jax.analysis.comparison import Rival, Standing
 from moco_jax.analysis.payload import payload, script_json
 from moco_jax.analysis.plot import Mark, lay_out, score_ticks
 from moco_jax.runs import statistics
@@ -30,11 +29,13 @@ class Line:
 
     Attributes:
         name: of the method or member.
-        kind: "leader", "method", "best" or "member", see `plot.Mark`.
+        kind: "leader", "method", "best" or "member" (or helper), see `plot.Mark`.
+        note: what a model alone is.
         score: mean, with the ends of its interval.
         spread: standard deviation over seeds, or None.
         change: difference to the best single member with its interval, or None.
         badge: "better", "noise" or "worse".
+        rival: its best helper alone, or None.
         p: of the sign test against the best single member.
         new: items solved that no member solves, and how many there are of those.
         unparsed: share of answers.
@@ -51,9 +52,11 @@ class Line:
     cut: float
     tokens: float
     flops: float
+    note: str = ""
     spread: float | None = None
     change: statistics.Interval | None = None
     badge: str = ""
+    rival: Rival | None = None
     p: float | None = None
     new: tuple[int, int] | None = None
     fit_flops: float = 0.0
@@ -108,8 +111,8 @@ def html(benches: Sequence[Bench], title: str = "Runs") -> str:
 def _section(bench: Bench) -> dict[str, Any]:
     """What the template shows of a bench."""
     methods = [_method_line(bench, standing) for standing in bench.standings]
-    members = [_member_line(bench, name) for name in bench.members]
-    lines = [*methods, *sorted(members, key=lambda line: -line.score.mean)]
+    alone = [_alone_line(bench, voice) for voice in (*bench.alone, *bench.helpers)]
+    lines = [*methods, *sorted(alone, key=lambda line: -line.score.mean)]
     marks = [_mark(line) for line in lines]
     bills = [costs.bill(contender) for contender in bench.contenders]
     several = len(bills) > 1
@@ -155,24 +158,25 @@ def _method_line(bench: Bench, standing: Standing) -> Line:
         spread=None if math.isnan(contender.spread) else contender.spread,
         change=standing.difference,
         badge=BADGES[standing.verdict],
+        rival=standing.rival,
         p=standing.p,
         new=emergence(first.scores, alone),
         fit_flops=contender.fit_flops(),
     )
 
 
-def _member_line(bench: Bench, name: str) -> Line:
-    """A member alone."""
-    rows = [row for by_item in bench.single_rows(name) for row in by_item]
-    usage = [row["usage"] for row in rows]
+def _alone_line(bench: Bench, voice: Voice) -> Line:
+    """A member or a helper alone."""
+    best = not voice.roles and voice.name == bench.first.result.best_single.name
     return Line(
-        name=name,
-        kind="best" if name == bench.first.result.best_single.name else "member",
-        score=statistics.mean_interval(bench.single_scores[name], bench.groups),
-        unparsed=float(np.mean([row["outcome"] == "unparsed" for row in rows])),
-        cut=float(np.mean([row["finish"] == "length" for row in rows])),
-        tokens=float(np.mean([use["prompt_tokens"] + use["new_tokens"] for use in usage])),
-        flops=float(np.mean([use["flops"] for use in usage])),
+        name=voice.name,
+        kind="best" if best else "member",
+        note="best single" if best else " ".join((*voice.roles, "alone")),
+        score=statistics.mean_interval(voice.values, bench.groups),
+        unparsed=voice.share("outcome", "unparsed"),
+        cut=voice.share("finish", "length"),
+        tokens=voice.usage("prompt_tokens", "new_tokens"),
+        flops=voice.usage("flops"),
     )
 
 

@@ -12,8 +12,8 @@ from moco_jax.cli.commands import Command, Parsed, refuse_words
 
 if TYPE_CHECKING:
     from moco_jax.analysis.benches import Bench
+    from moco_jax.analysis.sweep import Table
     from moco_jax.method import Method
-    from moco_jax.runs.comparison import Table
     from moco_jax.runs.config import RunConfig
 
 FORMATS = ["text", "markdown", "csv", "latex"]
@@ -56,6 +56,12 @@ def _define(values: flags.FlagValues) -> None:
     ].help = "sampling as NAME=VALUE, a method's own setting as METHOD.NAME=VALUE; may be repeated"
     define_format(values)
     define_html(values)
+    flags.DEFINE_boolean(
+        "fail_fast",
+        False,
+        "stop at the first method that fails, instead of going on with the others",
+        flag_values=values,
+    )
     dry_run.define(values)
     environment.define(values)
     environment.define_processes(values)
@@ -77,7 +83,7 @@ def _run(parsed: Parsed, words: Sequence[str]) -> int:
     environment.configure_jax(parsed[environment.COMPILATION_CACHE])
     environment.join(parsed)
     if parsed[dry_run.DRY_RUN]:
-        print(dry_run.show(parsed, config, methods, tasks, seeds))
+        print(dry_run.show(parsed, config, methods, tasks, seeds, missing))
         return 0
     outputs.check_folder("out", config.out)
     outputs.check_file("html", parsed["html"])
@@ -85,13 +91,15 @@ def _run(parsed: Parsed, words: Sequence[str]) -> int:
         f"moco: {_count(methods, 'method')}, {_count(tasks, 'task')}, {_count(seeds, 'seed')} with "
         f"{' + '.join(config.models)}, on {environment.devices()}, into {config.out}"
     )
-    table = _compare(config, methods, tasks, seeds)
+    for name, reason in missing.items():
+        _say(f"moco: not run: {name}: {reason}")
+    table = _compare(config, methods, tasks, seeds, parsed["fail_fast"])
     benches = _show(table, missing, parsed["format"])
     if parsed["html"]:
         _say(write_html(benches, parsed["html"], pathlib.Path(config.out).resolve().name))
     else:
         _say(f"all answers, side by side: moco report {config.out} --html=report.html")
-    return 0
+    return int(any(row.error for row in table.rows))
 
 
 def _count(things: Sequence[Any], name: str) -> str:
@@ -166,9 +174,13 @@ def _seed(text: str | int) -> int:
 
 
 def _compare(
-    config: "RunConfig", methods: Sequence["Method | str"], tasks: Sequence[str], seeds: list[int]
+    config: "RunConfig",
+    methods: Sequence["Method | str"],
+    tasks: Sequence[str],
+    seeds: list[int],
+    fail_fast: bool,
 ) -> "Table":
-    from moco_jax.runs.comparison import compare
+    from moco_jax.analysis.sweep import compare
 
     return compare(
         methods,
@@ -186,23 +198,20 @@ def _compare(
         judges={role: name for role in settings.JUDGES if (name := getattr(config, role))},
         allow_weak_sandbox=config.allow_weak_sandbox,
         progress=sys.stderr.isatty(),
+        fail_fast=fail_fast,
     )
 
 
 def _show(table: "Table", missing: Mapping[str, str], form: str) -> "list[Bench]":
     """Prints the table; the benches it shows."""
     from moco_jax.analysis import summary
-    from moco_jax.analysis.benches import sort_out
-    from moco_jax.analysis.load import load_run
 
-    runs = [load_run(result.directory) for row in table.rows for result in row.results]
-    not_run = [summary.NotRun(row.task, row.method, row.reason) for row in table.rows if row.reason]
+    not_run = table.not_run
     for task in dict.fromkeys(row.task for row in table.rows):
         not_run += [summary.NotRun(task, method, reason) for method, reason in missing.items()]
-    benches = sort_out(runs)
-    print(summary.render(benches, form, not_run))
-    _say("\n".join([*map(summary.footnote, benches), summary.LEGEND]))
-    return benches
+    print(summary.render(table.benches, form, not_run))
+    _say(summary.notes(table.benches))
+    return table.benches
 
 
 def _say(text: str) -> None:

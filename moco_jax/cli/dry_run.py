@@ -1,7 +1,7 @@
 """What `--dry_run` prints: what runs will take, before anything is loaded."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -49,6 +49,7 @@ def show(
     methods: Sequence["Method | str"],
     tasks: Sequence[str],
     seeds: Sequence[int],
+    missing: Mapping[str, str] | None = None,
 ) -> str:
     """Plans runs and describes the plan.
 
@@ -58,6 +59,7 @@ def show(
         methods: names, or methods with their hyperparameters.
         tasks: names or paths.
         seeds: one run of each method on each task per seed.
+        missing: why some methods are left out, by name.
     """
     from moco_jax.runs import naming
     from moco_jax.runs.config import AUTO
@@ -82,28 +84,35 @@ def show(
         ]
 
     plans, limit = planned(config), device_memory()
+    setting = setting.with_beside(plan for one in plans for plan in one)
     if config.batch_size == AUTO:
         demands = [demand for one in plans for plan in one for demand in plan.demands]
         width = widest(setting, demands, limit, config.offload)
         config = dataclasses.replace(config, batch_size=width)
         plans = planned(config)
-    return _text(config, setting, plans, limit)
+    return _text(config, setting, plans, limit, missing or {})
 
 
 def _text(
-    config: "RunConfig", setting: "Setting", plans: "list[list[MethodPlan]]", limit: int
+    config: "RunConfig",
+    setting: "Setting",
+    plans: "list[list[MethodPlan]]",
+    limit: int,
+    missing: Mapping[str, str],
 ) -> str:
     from moco_jax.analysis.tables import TextTable, printable, to_text
     from moco_jax.models.memory import readable
     from moco_jax.runs.planning.engine import SCENARIOS
     from moco_jax.runs.planning.plan import peak_memory
 
-    rows, reasons = [], []
+    rows: list[tuple[str, ...]] = []
+    reasons = [f"not planned: {method}: {reason}" for method, reason in missing.items()]
     for first, *_ in plans:
         if first.reason:
             reasons.append(f"not planned: {first.method} on {first.task}: {first.reason}")
             continue
-        peak = peak_memory(setting, first.demands, config.width, config.offload)
+        own = setting.with_beside([first])
+        peak = peak_memory(own, first.demands, config.width, config.offload)
         costs = _costs(first.fewest, first.most)
         rows.append((first.method, first.task, *costs, readable(peak.total)))
     table = TextTable(COLUMNS, tuple(rows), frozenset(range(2, len(COLUMNS))))

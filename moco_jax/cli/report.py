@@ -32,7 +32,7 @@ def _run(parsed: Parsed, words: Sequence[str]) -> int:
             shown = summary.render([bench], "text")
             print(printable(summary.headline(bench)), shown, sep="\n")
             print(printable(summary.footnote(bench)), end="\n\n")
-        print(summary.LEGEND)
+        print(summary.legend(benches))
     else:
         print(summary.render(benches, parsed["format"]))
     if parsed["html"]:

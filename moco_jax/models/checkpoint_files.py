@@ -47,6 +47,12 @@ def fetch(path_or_hub_id: PathLike, weights: bool = True) -> pathlib.Path:
     return _download(text, weights)
 
 
+def files_state(path_or_hub_id: PathLike) -> list[list[Any]]:
+    """Path, size and time of change (ns) of every file in the directory of a checkpoint."""
+    files = sorted(file for file in fetch(path_or_hub_id).iterdir() if file.is_file())
+    return [[str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+
+
 def _download(hub_id: str, weights: bool) -> pathlib.Path:
     import huggingface_hub
     from huggingface_hub import errors

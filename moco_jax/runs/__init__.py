@@ -1,6 +1,5 @@
 """Runs: configs, run directories, the store, the ledger, results, and what ties them together."""
 
-from moco_jax.runs.comparison import Row, Table, compare
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.directory import find_runs
 from moco_jax.runs.execution import read_result
@@ -17,12 +16,9 @@ __all__ = [
     "Ledger",
     "LoadedSystem",
     "MemberScore",
-    "Row",
     "RunConfig",
     "RunResult",
     "SqliteStore",
-    "Table",
-    "compare",
     "difference_interval",
     "find_runs",
     "load_system",

@@ -16,6 +16,7 @@ from moco_jax.system import System
 
 CONFIG, RESULT, LEDGER = "config.json", "result.json", "ledger.json"
 RESPONSES, TRANSCRIPTS, SINGLES = "responses.jsonl", "transcripts.jsonl", "singles.jsonl"
+HELPERS = "helpers.jsonl"
 ARTIFACTS = "artifacts"
 UNFINISHED, REPLACED = ".unfinished", ".replaced"
 LOCK = ".lock"

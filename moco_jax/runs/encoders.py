@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from moco_jax.decoding.hooks import Store
-from moco_jax.models.checkpoint_files import fetch, read_raw_config
+from moco_jax.models.checkpoint_files import fetch, files_state, read_raw_config
 from moco_jax.models.encoder import EncoderConfig, SentenceEncoder, load_encoder
 from moco_jax.models.identity import fingerprint
 from moco_jax.models.tokenizer import tokenizer_fingerprint
@@ -46,7 +46,7 @@ class Encoders:
         return [identity_of(self.load(store)[0])]
 
     def _key(self) -> str:
-        return files_key([fetch(self._source)], self.dtype)
+        return files_key([files_state(self._source)], self.dtype)
 
 
 def identity_of(encoder: SentenceEncoder) -> str:

@@ -10,7 +10,7 @@ from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.hooks import Store
 from moco_jax.decoding.placement import Placement
 from moco_jax.decoding.types import Response
-from moco_jax.method import Method, Workbench
+from moco_jax.method import Method, TaskInfo, Workbench
 from moco_jax.pool import Pool
 from moco_jax.runs import directory as files
 from moco_jax.runs import records
@@ -21,7 +21,7 @@ from moco_jax.runs.judges import JudgeModels, needed_judges
 from moco_jax.runs.ledger import FIT, RESPOND, SCORE, Ledger
 from moco_jax.runs.members import Members
 from moco_jax.runs.resolved import Resolved
-from moco_jax.runs.result import RunResult, summarise
+from moco_jax.runs.result import Alone, RunResult, summarise
 from moco_jax.system import Context, System, restore_system
 from moco_jax.tasks import Judges, Score, Split, Task, score_items
 from moco_jax.tasks.sandbox import run_programs
@@ -60,17 +60,20 @@ def execute(
         RuntimeError: another process is working on the same run.
     """
     models = needed_judges(task.kind, judges or {})
-    method.needs.check(method.name, members.infos, task.kind, members.dtype)
+    names, found = method.helpers(), members.check(method, TaskInfo.of(task))
     named = list(zip(members.names, members.identities(store), strict=True))
     judged = [(role, model.name, model.identity(store)) for role, model in models.items()]
-    own = [info.generation_config for info in members.infos]
-    resolved = Resolved.of(config, method, task, named, members.dtype, judged, own)
+    helpers = members.helper_identities(names, found, store)
+    own = [info.generation_config for info in (*members.infos, *found.values())]
+    resolved = Resolved.of(
+        config, method, task, named, members.dtype, judges=judged, own=own, helpers=helpers
+    )
     place = RunDirectory(config.out, resolved.directory_name)
     if place.finished and not anew:
         logging.info("found the finished run %s", place.path)
         place.tidy()
         return read_result(place.path)
-    pool = members.load(store)
+    pool = members.load(store).with_helpers({names[role]: found[role] for role in found})
     with place.locked():
         if place.finished and not anew:  # by another process, since we looked
             place.drop()
@@ -192,23 +195,39 @@ def _write(
     training_texts: Iterable[str],
 ) -> RunResult:
     """Scores the answers, compares them with the members' own, and writes all files."""
-    scores = task.score("test", [response.text for response in responses], judges=judges)
+
+    def score(said: Sequence[Response]) -> list[Score]:
+        return task.score("test", [response.text for response in said], judges=judges)
+
+    items, scores = task.test.items, score(responses)
     with ledger.phase(SCORE):
         # An engine of its own: to one that has asked before, these would be second samples.
         bench = workbench(pool, resolved.config, engines(), task.dev, judges, task.runner)
         dev = bench.dev_scores()
-        alone = [bench.answer(index, task.test.items) for index in range(len(pool))]
-    worth = [
-        task.score("test", [response.text for response in theirs], judges=judges)
-        for theirs in alone
-    ]
-    items = task.test.items
+        members, helpers = list(pool), {role: pool.find(n) for role, n, _ in resolved.helpers}
+        beside = list(dict.fromkeys(one for one in helpers.values() if one not in members))
+        said = [bench.answer(member, items) for member in (*members, *beside)]
+        greedy = None
+        if not bench.sampling.greedy:
+            greedy = bench.answer(bench.best(), items, sampling=bench.sampling.with_greedy())
+    worth = [score(theirs) for theirs in said]
+    size = len(members)
     place.write_lines(files.RESPONSES, records.answers(items, responses, scores))
     place.write_lines(files.TRANSCRIPTS, records.transcripts(items, responses))
-    place.write_lines(files.SINGLES, records.singles(pool.names, items, alone, worth))
+    singles = records.singles(pool.names, items, said[:size], worth[:size])
+    place.write_lines(files.SINGLES, singles)
+    if beside:
+        names = [helper.name for helper in beside]
+        others = records.singles(names, items, said[size:], worth[size:])
+        place.write_lines(files.HELPERS, others)
     place.write_json(files.LEDGER, ledger.to_json())
-    result = summarise(
-        resolved, task, responses, scores, dev, worth, ledger, place.path, training_texts
+    by_member = dict(zip((*members, *beside), worth, strict=True))
+    alone = Alone(
+        dev=dev,
+        members=worth[:size],
+        helpers={role: (helper.name, by_member[helper]) for role, helper in helpers.items()},
+        greedy=score(greedy) if greedy else None,
     )
+    result = summarise(resolved, task, responses, scores, alone, ledger, place.path, training_texts)
     place.write_json(files.RESULT, result.to_record())
     return result

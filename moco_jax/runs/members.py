@@ -1,8 +1,6 @@
 """The members of a run: known by their files first, loaded when there is something to compute."""
 
-import pathlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
 
@@ -10,7 +8,8 @@ from moco_jax.decoding.hooks import Store
 from moco_jax.decoding.keys import digest
 from moco_jax.decoding.placement import Placement
 from moco_jax.decoding.residency import Residency, host_memory, to_device
-from moco_jax.models.checkpoint_files import fetch
+from moco_jax.method import Method, TaskInfo
+from moco_jax.methods.helpers import Helpers
 from moco_jax.models.identity import VERSION
 from moco_jax.pool import MemberInfo, Pool, default_dtype, in_bank, inspect_all
 from moco_jax.runs.resolved import PACKAGE, package_version
@@ -22,6 +21,7 @@ class Members:
     Attributes:
         infos: what is known before weights are read, in order.
         dtype: name of the weights' type.
+        helpers: what is known of models that methods use beside them.
         residency: brings weights from host memory where they are kept there, else None.
     """
 
@@ -56,6 +56,7 @@ class Members:
                     f"dtype is {dtype!r}, but the pool was loaded in {self.dtype}; "
                     "pass dtype= to Pool.load instead"
                 )
+        self.helpers = Helpers(self.infos)
 
     @property
     def loaded(self) -> bool:
@@ -83,6 +84,16 @@ class Members:
         """Names in order."""
         return tuple(info.name for info in self.infos)
 
+    def check(self, method: Method, task: TaskInfo) -> dict[str, MemberInfo]:
+        """What is known of a method's helpers, by role, once it goes with pool and task.
+
+        Raises:
+            NeedsError: it does not; no weights are read.
+        """
+        method.needs.check_dtype(method.name, self.dtype)
+        method.check(self.infos, task)
+        return self.helpers.of(method)
+
     def load(self, store: Store) -> Pool:
         """The pool with its weights; their identities are noted for the next time."""
         if self._pool is None:
@@ -91,36 +102,50 @@ class Members:
             else:
                 with host_memory():
                     self._pool = Pool.of(self.infos, self.dtype)
-            for key, member in zip(self._keys(), self._pool, strict=True):
-                store.put(key, {"identity": member.identity})
+            for info, member in zip(self.infos, self._pool, strict=True):
+                store.put(self._key(info), {"identity": member.identity})
         return self._pool
 
     def identities(self, store: Store) -> list[str]:
         """Identities in order; weights whose files have not changed since are not read for it."""
         if self._pool is None:
-            records = [store.get(key) for key in self._keys()]
+            records = [store.get(self._key(info)) for info in self.infos]
             found = [record["identity"] for record in records if record is not None]
             if len(found) == len(records):
                 return found
         return [member.identity for member in self.load(store)]
 
-    def _keys(self) -> list[str]:
-        return [_files_key(info, self.dtype, in_bank(info, self.infos)) for info in self.infos]
+    def helper_identities(
+        self, names: Mapping[str, str], found: Mapping[str, MemberInfo], store: Store
+    ) -> list[tuple[str, str, str]]:
+        """(role, name, identity) of a method's helpers, by content, as of members.
+
+        Args:
+            names: of the helpers, by role.
+            found: what is known of them, by role.
+            store: notes the identities of those whose weights have to be read for it.
+        """
+        own = dict(zip(self.infos, self.identities(store), strict=True))
+        identities = []
+        for role, info in found.items():
+            identity = own.get(info) or self._helper_identity(names[role], info, store)
+            identities.append((role, names[role], identity))
+        return identities
+
+    def _helper_identity(self, name: str, info: MemberInfo, store: Store) -> str:
+        record = store.get(self._key(info))
+        if record is None:
+            found = self.load(store).with_helpers({name: info}).find(name)
+            record = {"identity": found.identity}
+            store.put(self._key(info), record)
+        return str(record["identity"])
+
+    def _key(self, info: MemberInfo) -> str:
+        # An adapter in a bank is another model than one that is merged into its base
+        bank = info in self.infos and in_bank(info, self.infos)
+        return files_key(info.files_state(), f"{self.dtype} in a bank" if bank else self.dtype)
 
 
-def _files_key(info: MemberInfo, dtype: str, bank: bool) -> str:
-    places = [fetch(info.path)] + ([pathlib.Path(info.adapter)] if info.adapter else [])
-    # An adapter in a bank is another member than one that is merged into its base
-    return files_key(places, f"{dtype} in a bank" if bank else dtype)
-
-
-def files_key(places: Sequence[pathlib.Path], dtype: str) -> str:
-    """The store's key for the identity of weights that stand in these directories."""
-    files = [_files(place) for place in places]
+def files_key(files: Sequence[object], dtype: str) -> str:
+    """The store's key for the identity of weights that are read from files of this state."""
     return digest("identity", package_version(PACKAGE), VERSION, dtype, files)
-
-
-def _files(directory: pathlib.Path) -> list[Any]:
-    """Path, size and time of change of every file of a checkpoint."""
-    found = [(file, file.stat()) for file in sorted(directory.iterdir()) if file.is_file()]
-    return [[str(file.resolve()), stat.st_size, stat.st_mtime_ns] for file, stat in found]

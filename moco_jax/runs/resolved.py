@@ -39,7 +39,8 @@ class Resolved:
         task: name and fingerprint.
         dtype: of the weights.
         judges: (role, name, identity) of the models that judge the answers.
-        own: per member, its generation config, where that has a say.
+        own: per member and helper, its generation config, where that has a say.
+        helpers: (role, name, identity) of the models that the method uses beside the members.
     """
 
     config: RunConfig
@@ -49,6 +50,7 @@ class Resolved:
     dtype: str
     judges: tuple[tuple[str, str, str], ...] = ()
     own: tuple[Mapping[str, Any], ...] = ()
+    helpers: tuple[tuple[str, str, str], ...] = ()
 
     @classmethod
     def of(
@@ -60,6 +62,7 @@ class Resolved:
         dtype: str,
         judges: Sequence[tuple[str, str, str]] = (),
         own: Sequence[Mapping[str, Any]] = (),
+        helpers: Sequence[tuple[str, str, str]] = (),
     ) -> "Resolved":
         """Resolves a config whose method, task and members are at hand."""
         described = {
@@ -69,7 +72,8 @@ class Resolved:
         }
         named = {"name": task.name, "kind": task.kind, "fingerprint": task.fingerprint}
         own = own if config.sampling.use_generation_config else ()
-        return cls(config, described, tuple(members), named, dtype, tuple(judges), tuple(own))
+        models = tuple(judges), tuple(own), tuple(helpers)
+        return cls(config, described, tuple(members), named, dtype, *models)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -90,8 +94,9 @@ class Resolved:
         if self.own:
             sampled = [effective_sampling(self.config.sampling, one) for one in self.own]
             parts["own sampling"] = [dataclasses.asdict(one) for one in sampled]
-        if self.judges:
-            parts["judges"] = [[role, identity] for role, _, identity in self.judges]
+        for name, models in (("judges", self.judges), ("helpers", self.helpers)):
+            if models:
+                parts[name] = [[role, identity] for role, _, identity in models]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -107,15 +112,17 @@ class Resolved:
             "digest": self.digest,
             "method": self.method,
             "members": [{"name": name, "identity": identity} for name, identity in self.members],
-            "judges": [
-                {"role": role, "name": name, "identity": identity}
-                for role, name, identity in self.judges
-            ],
+            "judges": _named(self.judges),
+            "helpers": _named(self.helpers),
             "task": self.task,
             "dtype": self.dtype,
             "devices": devices(),
             "versions": versions(),
         }
+
+
+def _named(models: Sequence[tuple[str, str, str]]) -> list[dict[str, str]]:
+    return [dict(zip(("role", "name", "identity"), model, strict=True)) for model in models]
 
 
 def all_hyperparameters(method: Method) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from moco_jax.decoding.types import Response
@@ -27,6 +27,46 @@ class MemberScore:
 
 
 @dataclasses.dataclass(frozen=True)
+class HelperScore:
+    """What a model that the method uses beside the members does alone, and how the method compares.
+
+    Attributes:
+        name: of the model.
+        test: its mean test score, with the run's sampling.
+        difference: the method's score minus its own, with its paired 95% interval.
+        verdict: whether the method beats it, or loses to it, beyond the noise.
+    """
+
+    name: str
+    test: float
+    difference: Interval
+    verdict: Verdict
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> "HelperScore":
+        """Restores what `dataclasses.asdict` made of it."""
+        return cls(**record | {"difference": Interval(**record["difference"])})
+
+
+@dataclasses.dataclass(frozen=True)
+class Alone:
+    """What single models are worth on the test split, each score parallel to the items.
+
+    Attributes:
+        dev: every member's mean dev score.
+        members: their test scores, [member][item].
+        helpers: (name, test scores) by role, of the models that the method uses beside them.
+        greedy: test scores of the best member on dev when it decodes greedily; None where the run
+            does.
+    """
+
+    dev: Sequence[float]
+    members: Sequence[Sequence[Score]]
+    helpers: Mapping[str, tuple[str, Sequence[Score]]] = dataclasses.field(default_factory=dict)
+    greedy: Sequence[Score] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class RunResult:
     """The outcome of one run.
 
@@ -37,13 +77,16 @@ class RunResult:
         n: test items.
         score: mean test score.
         interval: 95% interval of `score`, clustered where items are grouped.
+        temperature: at which test answers were sampled; 0 is greedy, as dev answers always are.
         best_single: the member that was best on dev; ties go to the earlier one.
+        best_single_greedy: its test score when it decodes greedily, as it did on dev.
         difference: score minus the best single's, with its paired 95% interval.
         verdict: whether the method beats the best single, or loses to it, beyond the noise.
         hindsight: the member that was best on test, which nobody could have chosen.
         ceiling: mean over items of the best member's score; with right-or-wrong scores the share
             of items that some member solves.
         members: every member alone.
+        helpers: the models that the method uses beside the members, alone, by role.
         outcomes: how many answers were correct, partial, wrong, unparsed, or just scored.
         unparsed: share of answers in which no answer was found.
         cut: share of answers that hit the length limit.
@@ -65,12 +108,15 @@ class RunResult:
     n: int
     score: float
     interval: tuple[float, float]
+    temperature: float
     best_single: MemberScore
+    best_single_greedy: float
     difference: Interval
     verdict: Verdict
     hindsight: MemberScore
     ceiling: float
     members: tuple[MemberScore, ...]
+    helpers: dict[str, HelperScore]
     outcomes: dict[str, int]
     unparsed: float
     cut: float
@@ -98,6 +144,9 @@ class RunResult:
         fields["interval"] = tuple(fields["interval"])
         fields["difference"] = Interval(**fields["difference"])
         fields["members"] = tuple(MemberScore(**member) for member in fields["members"])
+        fields["helpers"] = {
+            role: HelperScore.from_record(one) for role, one in fields["helpers"].items()
+        }
         for name in ("best_single", "hindsight"):
             fields[name] = MemberScore(**fields[name])
         for name in ("cost", "comparison_cost"):
@@ -111,9 +160,10 @@ class RunResult:
         lines = [
             f"{self.method} on {self.task} ({self.n} test items, seed {self.seed})",
             f"  score        {self.score:.3f} [{low:.3f}, {high:.3f}]",
-            f"  best single  {best.test:.3f}, {best.name} ({best.dev:.3f} on dev)",
+            f"  best single  {best.test:.3f}, {best.name} ({self.decoding()})",
             f"  difference   {change.mean:+.3f} [{change.low:+.3f}, {change.high:+.3f}]: "
             f"{self.verdict} the best single",
+            *(f"  helper       {line}" for line in self._helpers_alone()),
             f"  hindsight    {self.hindsight.test:.3f}, {self.hindsight.name}; "
             f"ceiling {self.ceiling:.3f}",
             f"  answers      {self.unparsed:.1%} unparsed, {self.cut:.1%} cut, "
@@ -135,14 +185,30 @@ class RunResult:
             )
         return "\n".join([*lines, f"  files        {self.directory}"])
 
+    def _helpers_alone(self) -> list[str]:
+        return [
+            f"{one.test:.3f}, its {role} {one.name} alone; the method {one.verdict} it, "
+            f"{one.difference.mean:+.3f} [{one.difference.low:+.3f}, {one.difference.high:+.3f}]"
+            for role, one in self.helpers.items()
+        ]
+
+    def decoding(self) -> str:
+        """What the best single member scores on dev, and greedily on test where it is sampled."""
+        dev = f"{self.best_single.dev:.3f} on dev"
+        if self.temperature == 0:
+            return dev
+        return (
+            f"{dev}, greedy; test sampled at T={self.temperature:g}, "
+            f"{self.best_single_greedy:.3f} greedy"
+        )
+
 
 def summarise(
     resolved: Resolved,
     task: Task,
     responses: Sequence[Response],
     scores: Sequence[Score],
-    dev: Sequence[float],
-    singles: Sequence[Sequence[Score]],
+    alone: Alone,
     ledger: Ledger,
     directory: pathlib.Path,
     training_texts: Iterable[str] = (),
@@ -154,8 +220,7 @@ def summarise(
         task: its task.
         responses: the method's answers to the test items.
         scores: what they are worth.
-        dev: every member's mean dev score.
-        singles: every member's own test scores, [member][item].
+        alone: what members and helpers are worth.
         ledger: what it cost.
         directory: where its files will be.
         training_texts: what the method trained on beyond dev.
@@ -163,12 +228,16 @@ def summarise(
     leaked = leaked_indices(task)
     items = task.test.items
     groups = [item.group for item in items]
-    ours = [score.value for score in scores]
-    alone = [[score.value for score in theirs] for theirs in singles]
+    ours = _values(scores)
+    singles = [_values(theirs) for theirs in alone.members]
     names = [name for name, _ in resolved.members]
-    members = tuple(map(MemberScore, names, dev, map(_mean, alone)))
-    best = list(dev).index(max(dev))
-    difference = statistics.difference_interval(ours, alone[best], groups)
+    members = tuple(map(MemberScore, names, alone.dev, map(_mean, singles)))
+    best = list(alone.dev).index(max(alone.dev))
+    difference, verdict = compared(ours, singles[best], groups)
+    helpers = {}
+    for role, (name, theirs) in alone.helpers.items():
+        values = _values(theirs)
+        helpers[role] = HelperScore(name, _mean(values), *compared(ours, values, groups))
     whole = statistics.mean_interval(ours, groups)
     return RunResult(
         method=resolved.method["name"],
@@ -177,12 +246,15 @@ def summarise(
         n=len(ours),
         score=whole.mean,
         interval=(whole.low, whole.high),
+        temperature=resolved.config.sampling.temperature,
         best_single=members[best],
+        best_single_greedy=_mean(_values(alone.greedy) if alone.greedy else singles[best]),
         difference=difference,
-        verdict=judge(difference, statistics.differing_clusters(ours, alone[best], groups)),
+        verdict=verdict,
         hindsight=max(members, key=lambda member: member.test),
-        ceiling=_mean([max(values) for values in zip(*alone, strict=True)]),
+        ceiling=_mean([max(values) for values in zip(*singles, strict=True)]),
         members=members,
+        helpers=helpers,
         outcomes=dict(sorted(collections.Counter(score.outcome for score in scores).items())),
         unparsed=_mean([score.outcome == "unparsed" for score in scores]),
         cut=_mean([response.finish == "length" for response in responses]),
@@ -198,11 +270,29 @@ def summarise(
     )
 
 
+def compared(
+    ours: Sequence[float], theirs: Sequence[float], groups: Sequence[str | None] | None = None
+) -> tuple[Interval, Verdict]:
+    """The paired difference of scores f64[n] for the same items, and what it says.
+
+    Args:
+        ours: of the method.
+        theirs: of what it is compared with.
+        groups: the cluster of each item; None: items stand alone.
+    """
+    difference = statistics.difference_interval(ours, theirs, groups)
+    return difference, judge(difference, statistics.differing_clusters(ours, theirs, groups))
+
+
 def judge(difference: Interval, differing: int) -> Verdict:
-    """What a difference to the best single says, and that it says nothing when it is noise."""
+    """What a difference to a single model says, and that it says nothing when it is noise."""
     if differing < statistics.FEWEST_DIFFERING or difference.low <= 0 <= difference.high:
         return "within noise of"
     return "beats" if difference.mean > 0 else "loses to"
+
+
+def _values(scores: Sequence[Score]) -> list[float]:
+    return [score.value for score in scores]
 
 
 def _mean(values: Sequence[float]) -> float:

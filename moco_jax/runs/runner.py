@@ -8,7 +8,7 @@ from absl import logging
 
 from moco_jax.decoding.placement import Placement
 from moco_jax.decoding.types import Sampling
-from moco_jax.method import Method
+from moco_jax.method import Method, TaskInfo
 from moco_jax.runs import naming
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.execution import execute
@@ -117,7 +117,7 @@ def start(
     """Loads what is still only named, opens the store, and runs."""
     loaded = naming.make_task(task, config)
     members = Members(pool, config.dtype, Placement.of(config.mesh))
-    method.needs.check(method.name, members.infos, loaded.kind, members.dtype)
+    members.check(method, TaskInfo.of(loaded))
     config = settle(config, [(method, loaded)], members)
     if config.gpu_ids:
         logging.info(

@@ -18,11 +18,12 @@ from moco_jax.testing.members import (
     dummy_tokenizer,
 )
 from moco_jax.testing.scripted import ScriptedEngine
-from moco_jax.testing.tasks import SHORT, dummy_task, make_split, workbench
+from moco_jax.testing.tasks import SHORT, check, dummy_task, make_split, workbench
 
 __all__ = [
     "SHORT",
     "ScriptedEngine",
+    "check",
     "dummy_adapters",
     "dummy_encoder",
     "dummy_member",

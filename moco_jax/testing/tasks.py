@@ -5,7 +5,8 @@ from typing import Any
 
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.types import Sampling
-from moco_jax.method import Workbench
+from moco_jax.method import Method, TaskInfo, Workbench
+from moco_jax.methods.helpers import Helpers
 from moco_jax.pool import Pool
 from moco_jax.tasks import Gold, Item, Judges, Score, Split, Task, score_items
 from moco_jax.tasks.items import numbered
@@ -75,6 +76,17 @@ def _rows(kind: str, name: str, size: int) -> list[dict[str, Any]]:
         {"input": text, "output": "B1C2"[index % 4], "reference": [text, "A, B and C", text[::-1]]}
         for index, text in enumerate(asked)
     ]
+
+
+def check(method: Method, pool: Pool, task: Task) -> None:
+    """Refuses a method with a pool and a task, as a run does before it reads any weights.
+
+    Raises:
+        NeedsError: they do not go together.
+    """
+    infos = [member.info for member in pool]
+    method.check(infos, TaskInfo.of(task))
+    Helpers(infos).of(method)
 
 
 def workbench(

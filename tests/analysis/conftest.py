@@ -1,7 +1,11 @@
-"""Made-up finished runs: real files, invented answers."""
+"""Made-up finished runs: real files, invented answers.
+
+The toy methods of the tests of runs can be imported here too.
+"""
 
 import json
 import pathlib
+import sys
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -15,9 +19,11 @@ from moco_jax.runs import records
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.ledger import FIT, RESPOND, SCORE, Ledger
 from moco_jax.runs.resolved import Resolved
-from moco_jax.runs.result import summarise
+from moco_jax.runs.result import Alone, summarise
 from moco_jax.system import System
 from moco_jax.tasks import Task, load_task
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "runs"))
 
 MEMBERS = ("tiny:math", "tiny:words", "tiny:facts")
 LETTERS = "ABCD"
@@ -52,6 +58,8 @@ def write_run(
     texts: Mapping[int, str] | None = None,
     members: Mapping[str, float] | None = None,
     hyperparameters: Mapping[str, object] | None = None,
+    helpers: Mapping[str, str] | None = None,
+    helping: float = 0.6,
 ) -> pathlib.Path:
     """A finished run whose answers are right with a given probability."""
     rates = members or dict(zip(MEMBERS, (0.6, 0.5, 0.4), strict=True))
@@ -77,9 +85,15 @@ def write_run(
 
     ours = answers(method, right, flops, draws)
     shared = np.random.default_rng(seed)
-    alone = [answers(name, rate, 3e8, shared) for name, rate in rates.items()]
+    outside = [name for name in (helpers or {}).values() if name not in rates]
+    voices = rates | dict.fromkeys(outside, helping)
+    said = {name: answers(name, rate, 3e8, shared) for name, rate in voices.items()}
     scores = task.score("test", [response.text for response in ours])
-    worth = [task.score("test", [response.text for response in theirs]) for theirs in alone]
+    worth_of = {
+        name: task.score("test", [response.text for response in theirs])
+        for name, theirs in said.items()
+    }
+    worth = list(worth_of.values())
     config = RunConfig(method=method, task=task.source, models=tuple(rates), seed=seed)
     resolved = Resolved.of(
         config, _named(method), task, [(name, f"id of {name}") for name in rates], "float32"
@@ -94,13 +108,17 @@ def write_run(
             ledger(Charge(MEMBERS[0], "answer", response.usage, seconds, False))
     place = files.RunDirectory(out, resolved.directory_name)
     items, dev = task.test.items, list(rates.values())
-    result = summarise(resolved, task, ours, scores, dev, worth, ledger, place.path)
+    named = {role: (name, worth_of[name]) for role, name in (helpers or {}).items()}
+    alone = Alone(dev, worth[: len(rates)], named, worth[0])
+    result = summarise(resolved, task, ours, scores, alone, ledger, place.path)
     with place.locked():
         place.write_json(files.CONFIG, resolved.to_record())
         place.write_json(files.LEDGER, ledger.to_json())
         place.write_lines(files.RESPONSES, records.answers(items, ours, scores))
         place.write_lines(files.TRANSCRIPTS, records.transcripts(items, ours))
-        place.write_lines(files.SINGLES, records.singles(list(rates), items, alone, worth))
+        for file, names in ((files.SINGLES, list(rates)), (files.HELPERS, outside)):
+            rows = [said[name] for name in names], [worth_of[name] for name in names]
+            place.write_lines(file, records.singles(names, items, *rows))
         place.write_json(files.RESULT, result.to_record())
         place.finish()
     return place.path

@@ -85,8 +85,8 @@ def test_a_base_in_the_pool_is_not_added(adapters, pool):
 def test_what_is_no_adapter_is_refused(pool, tmp_path):
     whole = testing.dummy_pool(2)
     with pytest.raises(NeedsError, match="the pool has other members: dummy:0, dummy:1"):
-        fit("weight_average", {"space": "delta"}, whole)
+        testing.check(make_method("weight_average", {"space": "delta"}), whole, TASK)
     whole[0].save(tmp_path / "other")
     settings = {"base_model": str(tmp_path / "other"), "space": "delta"}
     with pytest.raises(NeedsError, match="name their base"):
-        fit("weight_task_arithmetic", settings, pool)
+        testing.check(make_method("weight_task_arithmetic", settings), pool, TASK)

@@ -250,6 +250,5 @@ def test_a_vote_is_the_last_conclusion_named(reply, number):
 
 
 def test_work_that_cannot_end_is_refused():
-    bench = testing.workbench(POOL, TASK.dev, engine=testing.ScriptedEngine(lambda *_: ""))
     with pytest.raises(NeedsError, match="min_num_agents_to_stop is 2, and no more than 1 of 3"):
-        make_method("text_bbmas", {"min_num_agents_to_stop": 2}).fit(bench)
+        testing.check(make_method("text_bbmas", {"min_num_agents_to_stop": 2}), POOL, TASK)

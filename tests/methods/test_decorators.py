@@ -10,6 +10,7 @@ from moco_jax.decoding.combine import WEIGHTED_LOGITS
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.source import source_digest
 from moco_jax.decoding.types import Request, Sampling
+from moco_jax.method import NeedsError
 from moco_jax.methods import HyperparameterError, logit_method, make_method, resolve, weight_method
 from moco_jax.pool import Pool
 from moco_jax.system import restore_system
@@ -122,8 +123,9 @@ def test_the_base_is_a_member_or_a_checkpoint(tmp_path):
 
 def test_a_base_of_another_architecture_is_refused(tmp_path):
     testing.dummy_member("wide", 0, hidden_size=24).save(tmp_path / "wide")
-    with pytest.raises(ValueError, match="hidden_size 24"):
-        make_method(task_vectors, {"base_model": str(tmp_path / "wide")}).fit(bench())
+    method = make_method(task_vectors, {"base_model": str(tmp_path / "wide")})
+    with pytest.raises(NeedsError, match="hidden_size 24"):
+        testing.check(method, POOL, TASK)
 
 
 def test_draws_of_a_weight_function_follow_the_seed():

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from moco_jax import testing
+from moco_jax.method import NeedsError
 from moco_jax.methods import HyperparameterError, make_method
 from moco_jax.methods.weight.expo import extrapolate
 from moco_jax.pool import Pool
@@ -110,5 +111,5 @@ def test_what_cannot_be_is_named():
         make_method("weight_expo", {"sft_models": ["a"]})
     with pytest.raises(HyperparameterError, match="alpha_candidates is empty"):
         make_method("weight_expo", {"alpha_candidates": []})
-    with pytest.raises(ValueError, match="it has 3 members"):
-        fit({"mode": "pairs"}, pool=Pool(POOL.members[:3]))
+    with pytest.raises(NeedsError, match="it has 3 members"):
+        testing.check(make_method("weight_expo", {"mode": "pairs"}), Pool(POOL.members[:3]), TASK)

@@ -75,7 +75,8 @@ def test_who_answers_may_be_kept_from_writing():
 
 def test_nobody_is_left_to_write_in_a_pool_of_one():
     with pytest.raises(NeedsError, match="exclude_self leaves nobody to write"):
-        run(pool=Pool([POOL[0]]), exclude_self=True)
+        method = make_method("text_knowledge_card", {"exclude_self": True})
+        testing.check(method, Pool([POOL[0]]), TASK)
     (response,), _ = run(pool=Pool([POOL[0]]))
     assert dict(response.notes)["cards"] == ["dummy:0"]
 

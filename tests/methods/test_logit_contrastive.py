@@ -115,9 +115,9 @@ def test_the_cut_holds_where_a_judge_drops_out_of_the_sum():
 
 def test_too_large_a_k_is_refused_by_name():
     with pytest.raises(NeedsError, match="k is 3, which takes 6 members; the pool has 4"):
-        fit({"k": 3})
+        testing.check(make_method(NAME, {"k": 3}), POOL, TASK)
     with pytest.raises(NeedsError, match=f"the pool has 3 besides the base {NAMES[0]}"):
-        fit({"k": 2, "base": 0})
+        testing.check(make_method(NAME, {"k": 2, "base": 0}), POOL, TASK)
 
 
 @pytest.mark.parametrize(
@@ -139,9 +139,9 @@ def test_settings_that_make_no_sense_are_refused(settings, reason):
 
 def test_who_is_not_in_the_pool_is_refused():
     with pytest.raises(ValueError, match="base is 4; it must be an index from 0 to 3"):
-        fit({"base": 4})
+        testing.check(make_method(NAME, {"base": 4}), POOL, TASK)
     with pytest.raises(ValueError, match=f"expert is 'who'; .* one of {NAMES[0]}"):
-        fit({"expert": "who", "anti_expert": 0})
+        testing.check(make_method(NAME, {"expert": "who", "anti_expert": 0}), POOL, TASK)
     with pytest.raises(ValueError, match=f"are both {NAMES[0]}"):
         fit({"expert": NAMES[0], "anti_expert": 0})
 

@@ -12,6 +12,7 @@ import moco_jax as moco
 from moco_jax import testing
 from moco_jax.decoding.combine import WEIGHTED_LOGITS, WEIGHTED_LOGPROBS, WEIGHTED_PROBS
 from moco_jax.decoding.types import Sampling
+from moco_jax.method import NeedsError
 from moco_jax.methods import HyperparameterError, make_method
 from moco_jax.methods.logit.fusion import Fusion
 from moco_jax.models.decoder import forward, unembed
@@ -130,9 +131,9 @@ def test_weights_that_mean_nothing_are_refused(settings, reason):
 
 
 def test_weights_of_another_pool_are_refused():
-    bench = testing.workbench(POOL, TASK.dev)
-    with pytest.raises(ValueError, match="the pool has 2 members, and each takes one"):
-        make_method("logit_logit_fusion", {"weights": [1, 1, 1]}).fit(bench)
+    method = make_method("logit_logit_fusion", {"weights": [1, 1, 1]})
+    with pytest.raises(NeedsError, match="the pool has 2 members, and each takes one"):
+        testing.check(method, POOL, TASK)
 
 
 def test_logprobs_give_the_distribution_of_logits():

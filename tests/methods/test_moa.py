@@ -109,9 +109,9 @@ def test_the_aggregator_may_be_named_and_needs_no_dev_pass(aggregator):
 
 def test_an_aggregator_that_there_is_not_is_refused():
     with pytest.raises(NeedsError, match="aggregator_model is 3; the pool has the members 0 to 2"):
-        run(aggregator_model=3)
+        testing.check(make_method("text_moa", {"aggregator_model": 3}), POOL, TASK)
     with pytest.raises(NeedsError, match="aggregator_model is '/no/such'"):
-        run(aggregator_model="/no/such")
+        testing.check(make_method("text_moa", {"aggregator_model": "/no/such"}), POOL, TASK)
 
 
 def test_a_model_of_another_kind_under_the_same_name_is_no_aggregator(tmp_path):

@@ -145,7 +145,7 @@ def test_a_swarm_grows_by_mixing_pairs():
         assert shares.min() > -1e-4
         assert shares.sum() == pytest.approx(1, abs=1e-3)
     with pytest.raises(NeedsError, match="initial_particles is 2, and the pool has 3"):
-        fit({"initial_particles": 2}, POOL, POOL[0].params)
+        testing.check(make_method("weight_model_swarms", {"initial_particles": 2}), POOL, TASK)
 
 
 def test_whole_weights_are_made_in_groups_where_asked():

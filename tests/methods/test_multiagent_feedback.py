@@ -182,7 +182,7 @@ def test_abstention_is_credited_where_it_is_allowed():
 
 def test_abstention_needs_a_kind_that_credits_it():
     with pytest.raises(NeedsError, match="only tasks of kind noncompliance credit"):
-        run(abstain=True)
+        testing.check(make_method("text_multiagent_feedback", {"abstain": True}), POOL, TASK)
 
 
 def test_quoted_texts_are_cut_where_asked_to():

@@ -143,12 +143,9 @@ def test_silence_is_no_agreement():
 
 
 def test_comparing_answers_needs_a_kind_that_has_them():
-    item = TASK.dev.items[0]
-    object_kind = type(item)(**{**vars(item), "kind": "text_generation"})
-    split = type(TASK.dev)((object_kind,), TASK.dev.golds[:1])
-    bench = testing.workbench(POOL, split, engine=testing.ScriptedEngine(script))
+    task = testing.dummy_task("text_generation", 2)
     with pytest.raises(NeedsError, match="this one is text_generation"):
-        make_method("text_multiagent_refine", {"final": "vote"}).fit(bench)
+        testing.check(make_method("text_multiagent_refine", {"final": "vote"}), POOL, task)
 
 
 @pytest.mark.parametrize("method", ["text_multiagent_refine", "text_structure"])

@@ -12,6 +12,7 @@ from moco_jax import testing
 from moco_jax.decoding.combine import Aux
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.types import Request, Response, Sampling
+from moco_jax.methods import make_method
 from moco_jax.methods.api import nudge_turns
 from moco_jax.methods.api.nudge_tokens import NudgeStep
 from moco_jax.methods.api.nudging import Nudging, one_vocabulary
@@ -221,7 +222,7 @@ def test_members_of_two_vocabularies_take_turns():
 )
 def test_settings_that_cannot_be_are_named(settings, reason):
     with pytest.raises(ValueError, match=reason):
-        system(**settings)
+        testing.check(make_method("api_nudging", settings), POOL, TASK)
 
 
 def test_a_nudger_may_be_searched_for_in_place_of_the_base():

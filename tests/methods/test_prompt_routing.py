@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from moco_jax import testing
+from moco_jax.method import NeedsError
 from moco_jax.methods import make_method, prompts
 from moco_jax.methods.api.prompt_routing import named_member
 from moco_jax.methods.labels import label_probabilities
@@ -99,9 +100,9 @@ def test_an_unreadable_reply_leaves_it_to_the_router():
 
 
 def test_descriptions_must_match_the_pool():
-    bench = testing.workbench(POOL, TASK.dev, engine=testing.ScriptedEngine(answer))
-    with pytest.raises(ValueError, match="model_descriptions has 1 entries for 3 members"):
-        make_method("api_prompt_routing", {"model_descriptions": ["a"]}).fit(bench)
+    method = make_method("api_prompt_routing", {"model_descriptions": ["a"]})
+    with pytest.raises(NeedsError, match="model_descriptions has 1 entries for 3 members"):
+        testing.check(method, POOL, TASK)
 
 
 def test_a_question_beyond_the_routers_context_stays_with_the_router():

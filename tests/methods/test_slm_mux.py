@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from moco_jax import testing
+from moco_jax.method import NeedsError
 from moco_jax.methods import make_method
 from moco_jax.methods.text.slm_mux import best_subset, stance
 
@@ -102,8 +103,8 @@ def test_select_subset_leaves_out_who_misleads():
 
 
 def test_a_subset_must_fit_the_pool():
-    with pytest.raises(ValueError, match="select_subset is 9; it must be at most 3"):
-        run([["A"] * 3] * 3, select_subset=9)
+    with pytest.raises(NeedsError, match="select_subset is 9; it must be at most 3"):
+        testing.check(make_method("text_slm_mux", {"select_subset": 9}), POOL, TASK)
 
 
 def test_a_subset_is_chosen_by_the_score_of_the_whole_split():

@@ -184,17 +184,18 @@ def test_bad_settings_say_what_would_do():
     refused("structure_matrix is None", structure_type="other")
     refused("must be square", structure_type="other", structure_matrix=[[0, 1], [1]])
     refused("2 stands in it", structure_type="other", structure_matrix=[[0, 2], [1, 0]])
+    settings = {"structure_type": "other", "structure_matrix": [[0, 1], [1, 0]]}
     with pytest.raises(
-        ValueError, match=r"structure_matrix is \(\(0, 1\), \(1, 0\)\) for 3 members"
+        NeedsError, match=r"structure_matrix is \(\(0, 1\), \(1, 0\)\) for 3 members"
     ):
-        run(structure_type="other", structure_matrix=[[0, 1], [1, 0]])
+        testing.check(make_method("text_structure", settings), POOL, TASK)
 
 
 def test_comparing_answers_needs_a_kind_that_has_them():
     task = testing.dummy_task("text_generation", 2)
-    bench = testing.workbench(POOL, task.dev, engine=testing.ScriptedEngine(script))
+    method = make_method("text_structure", {"structure_type": "chain", "report": "vote"})
     with pytest.raises(NeedsError, match="this one is text_generation"):
-        make_method("text_structure", {"structure_type": "chain", "report": "vote"}).fit(bench)
+        testing.check(method, POOL, task)
 
 
 def test_an_unused_matrix_is_named_in_the_log(caplog):

@@ -111,7 +111,7 @@ def test_what_is_missing_is_named():
         make_method(NAME, {})
     method = make_method(NAME, {"selector_model_name": "./nowhere"})
     with pytest.raises(NeedsError, match=r"selector_model_name is './nowhere', which is no member"):
-        method.fit(testing.workbench(POOL, TASK.dev))
+        testing.check(method, POOL, TASK)
     with pytest.raises(HyperparameterError, match="patch_size is 0"):
         make_method(NAME, {"selector_model_name": "dummy:0", "patch_size": 0})
 

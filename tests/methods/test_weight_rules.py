@@ -50,7 +50,7 @@ def test_the_base_by_another_name_is_not_merged_either(tmp_path):
 
 def test_a_pool_of_the_base_alone_is_refused():
     with pytest.raises(NeedsError, match="holds only the base dummy:0"):
-        fit("weight_dare", BASED, pool=Pool(POOL.members[:1]))
+        testing.check(make_method("weight_dare", BASED), Pool([POOL[0], POOL[0]]), TASK)
 
 
 def test_masks_follow_the_seed_and_only_they():

@@ -150,7 +150,8 @@ def test_runs_that_share_dev_passes_are_planned_together():
     )
     # All that is new are four further samples of the best member
     assert second.spent.requests == 4 * len(TASK.test)
-    assert first.spent.requests == 3 * (len(TASK.dev) + len(TASK.test))
+    # Everyone on dev and test, and the best on test greedily too
+    assert first.spent.requests == 3 * (len(TASK.dev) + len(TASK.test)) + len(TASK.test)
     # Alone it would need room for the dev passes too
     setting = setting_of(POOL)
     alone = planning.Planner(setting).plan(

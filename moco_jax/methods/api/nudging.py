@@ -7,10 +7,11 @@ from typing import ClassVar, Literal
 from absl import logging
 
 from moco_jax.decoding.types import Request, Response, Sampling
-from moco_jax.method import Method, Needs, Workbench
+from moco_jax.method import Method, Needs, NeedsError, TaskInfo, Workbench
 from moco_jax.methods.api import nudge_tokens, nudge_turns
 from moco_jax.methods.checks import one_of, within
 from moco_jax.models.tokenizer import shared_vocabulary
+from moco_jax.pool import MemberInfo
 from moco_jax.system import Context, System, question
 from moco_jax.tasks import Item
 
@@ -129,15 +130,19 @@ class Nudging(Method):
             )
         one_of(self, "base_end", ("stop", "nudge"))
 
-    def fit(self, bench: Workbench) -> System:
-        """Searches gamma and the nudger on dev, where asked to."""
+    def check(self, infos: Sequence[MemberInfo], task: TaskInfo) -> None:
+        """Members that are named are there."""
+        super().check(infos, task)
         named = ("base_model_id",) if self.search_nudging else ("base_model_id", "nudging_model_id")
         for field in named:
-            if getattr(self, field) >= len(bench.pool):
-                raise ValueError(
+            if getattr(self, field) >= len(infos):
+                raise NeedsError(
                     f"{self.name}: {field} is {getattr(self, field)}; it must be at most "
-                    f"{len(bench.pool) - 1}, the last member of the pool"
+                    f"{len(infos) - 1}, the last member of the pool"
                 )
+
+    def fit(self, bench: Workbench) -> System:
+        """Searches gamma and the nudger on dev, where asked to."""
         if not (self.search_gamma or self.search_nudging):
             return self._system(self.nudging_model_id, self.gamma)
         gammas = self.gamma_grid if self.search_gamma else (self.gamma,)

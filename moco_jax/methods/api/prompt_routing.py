@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from moco_jax.decoding.types import Request, Response, Turn, Usage
-from moco_jax.method import Method, Workbench
+from moco_jax.method import Method, NeedsError, TaskInfo, Workbench
 from moco_jax.methods import prompts
 from moco_jax.methods.checks import one_of
 from moco_jax.methods.labels import as_reply, weigh
+from moco_jax.pool import MemberInfo
 from moco_jax.system import Context, System, about, question
 from moco_jax.tasks import Item
 
@@ -135,11 +136,15 @@ class PromptRouting(Method):
     def __post_init__(self) -> None:
         one_of(self, "router_decision", ("logprob", "generate"))
 
+    def check(self, infos: Sequence[MemberInfo], task: TaskInfo) -> None:
+        """Every member is described."""
+        super().check(infos, task)
+        if len(self.model_descriptions) != len(infos):
+            raise NeedsError(
+                f"{self.name}: model_descriptions has {len(self.model_descriptions)} entries for "
+                f"{len(infos)} members; give one per member, in the order of the pool"
+            )
+
     def fit(self, bench: Workbench) -> System:
         """Ranks the members on dev; the best is the router."""
-        if len(self.model_descriptions) != len(bench.pool):
-            raise ValueError(
-                f"{self.name}: model_descriptions has {len(self.model_descriptions)} entries for "
-                f"{len(bench.pool)} members; give one per member, in the order of the pool"
-            )
         return Router(bench.best(), tuple(self.model_descriptions), self.router_decision)

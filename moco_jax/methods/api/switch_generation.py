@@ -11,7 +11,7 @@ from moco_jax.method import Method, Needs, Workbench
 from moco_jax.methods import prompts
 from moco_jax.methods.api.prompt_routing import named_member
 from moco_jax.methods.checks import one_of, within
-from moco_jax.methods.extra import find_model, same_model
+from moco_jax.methods.helpers import same_model
 from moco_jax.system import Context, System, question
 from moco_jax.tasks import Item
 
@@ -166,14 +166,15 @@ class SwitchGeneration(Method):
         within(self, "patch_size", 1)
         one_of(self, "selector_decision", ("logprob", "generate"))
 
+    def helpers(self) -> dict[str, str]:
+        """The selector."""
+        return {"selector": self.selector_model_name}
+
     def fit(self, bench: Workbench) -> System:
         """Finds the selector; nothing is learned."""
-        selector = find_model(
-            self.name, "selector_model_name", self.selector_model_name, bench.pool
-        )
         return Switching(
             selector=self.selector_model_name,
-            selector_identity=selector.identity,
+            selector_identity=bench.pool.find(self.selector_model_name).identity,
             patch_size=self.patch_size,
             decision=self.selector_decision,
             objective_flag=self.objective_flag,

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 from absl import logging
 
-from moco_jax.method import Method, Needs, NeedsError, Workbench
+from moco_jax.method import Method, Needs, NeedsError, TaskInfo, Workbench
 from moco_jax.methods.checks import within
 from moco_jax.methods.logit.fusion import Fusion
+from moco_jax.pool import MemberInfo
 from moco_jax.system import System
 
 Named = int | str
@@ -92,6 +93,21 @@ class LogitContrastive(Method):
         if self.expert is not None and self.k != 1:
             raise ValueError(f"{self.name}: k is {self.k!r}; with an expert given it must be 1")
 
+    def check(self, infos: Sequence[MemberInfo], task: TaskInfo) -> None:
+        """Members that are named are there, and there are enough to rank."""
+        super().check(infos, task)
+        names = [info.name for info in infos]
+        if self._named(names) is not None:
+            return
+        base = None if self.base is None else self._find("base", names)
+        others = len(names) - (base is not None)
+        if 2 * self.k > others:
+            besides = "" if base is None else f" besides the base {names[base]}"
+            raise NeedsError(
+                f"{self.name}: k is {self.k}, which takes {2 * self.k} members; the pool has "
+                f"{others}{besides}. Lower k or add members with --models."
+            )
+
     def fit(self, bench: Workbench) -> System:
         """Assigns the roles, from the dev scores where they are not given."""
         names = bench.pool.names
@@ -118,7 +134,7 @@ class LogitContrastive(Method):
             return None
         expert, anti = self._find("expert", names), self._find("anti_expert", names)
         if expert == anti:
-            raise ValueError(
+            raise NeedsError(
                 f"{self.name}: expert and anti_expert are both {names[expert]}; they would cancel"
             )
         base = expert if self.base is None else self._find("base", names)
@@ -127,12 +143,6 @@ class LogitContrastive(Method):
     def _ranked(self, bench: Workbench) -> Roles:
         base = None if self.base is None else self._find("base", bench.pool.names)
         others = [who for who in range(len(bench.pool)) if who != base]
-        if 2 * self.k > len(others):
-            besides = "" if base is None else f" besides the base {bench.pool.names[base]}"
-            raise NeedsError(
-                f"{self.name}: k is {self.k}, which takes {2 * self.k} members; the pool has "
-                f"{len(others)}{besides}. Lower k or add members with --models."
-            )
         order = [who for who in bench.ranking() if who in others]
         first = order[0] if base is None else base
         return Roles(first, tuple(order[: self.k]), tuple(order[-self.k :]))
@@ -144,7 +154,7 @@ class LogitContrastive(Method):
             return list(names).index(asked)
         if isinstance(asked, int) and 0 <= asked < len(names):
             return asked
-        raise ValueError(
+        raise NeedsError(
             f"{self.name}: {field} is {asked!r}; it must be an index from 0 to {len(names) - 1} or "
             f"one of {', '.join(names)}"
         )

@@ -1,6 +1,7 @@
 """The next token is drawn from a weighted average of all members' predictions."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import jax
@@ -8,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from moco_jax.method import Method, Needs, Workbench
+from moco_jax.method import Method, Needs, NeedsError, TaskInfo, Workbench
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.logit.fusion import SPACES, Fusion
+from moco_jax.pool import MemberInfo
 from moco_jax.system import System, question
 from moco_jax.trees import pso
 
@@ -69,14 +71,18 @@ class LogitFusion(Method):
         if self.space == "prob" and min(weights) < 0:
             raise ValueError(f'{wrong}; with space "prob" none may be below 0')
 
+    def check(self, infos: Sequence[MemberInfo], task: TaskInfo) -> None:
+        """Each member takes one weight."""
+        super().check(infos, task)
+        if self.weights is not None and len(self.weights) != len(infos):
+            raise NeedsError(
+                f"{self.name}: weights is {list(self.weights)!r}; the pool has {len(infos)} "
+                "members, and each takes one"
+            )
+
     def fit(self, bench: Workbench) -> System:
         """Searches the weights on dev, where asked to."""
         size = len(bench.pool)
-        if self.weights is not None and len(self.weights) != size:
-            raise ValueError(
-                f"{self.name}: weights is {list(self.weights)!r}; the pool has {size} members, and "
-                "each takes one"
-            )
         if self.mode == "average":
             return Fusion(self.weights or (1.0 / size,) * size, self.space)
         settings = pso.SwarmSettings()

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from moco_jax.decoding.types import Response
-from moco_jax.method import Method, NeedsError, Workbench
+from moco_jax.method import Method, NeedsError, TaskInfo, Workbench
 from moco_jax.methods import prompts, quoting
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.labels import as_reply, weigh
 from moco_jax.methods.quoting import Inquiry
 from moco_jax.methods.side_by_side import side_by_side
 from moco_jax.methods.text.blackboard import SELECT, Board, Rules
+from moco_jax.pool import MemberInfo
 from moco_jax.system import Context, System
 from moco_jax.tasks import Item
 
@@ -136,19 +137,23 @@ class Bbmas(Method):
         one_of(self, "selection", ("parse", "score"))
         one_of(self, "context_policy", quoting.POLICIES)
 
-    def fit(self, bench: Workbench) -> System:
-        """Appoints the agents."""
-        size = len(bench.pool)
-        acting = min(size, self.max_num_agents_to_act)
+    def check(self, infos: Sequence[MemberInfo], task: TaskInfo) -> None:
+        """Enough agents act to end the work."""
+        super().check(infos, task)
+        acting = min(len(infos), self.max_num_agents_to_act)
         if self.min_num_agents_to_stop > acting:
             raise NeedsError(
                 f"{self.name}: min_num_agents_to_stop is {self.min_num_agents_to_stop}, and no "
-                f"more than {acting} of {size} agents act in an iteration, so that none could end "
-                "the work; lower it, or raise max_num_agents_to_act"
+                f"more than {acting} of {len(infos)} agents act in an iteration, so that none "
+                "could end the work; lower it, or raise max_num_agents_to_act"
             )
+
+    def fit(self, bench: Workbench) -> System:
+        """Appoints the agents."""
+        size = len(bench.pool)
         return Agents(
             agents=tuple(range(size)) if self.backbone == "own" else (bench.best(),) * size,
-            acting=acting,
+            acting=min(size, self.max_num_agents_to_act),
             finishing=self.min_num_agents_to_stop,
             idle=self.agent_idle_threshold,
             iterations=self.max_iterations,

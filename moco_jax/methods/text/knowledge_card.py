@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from moco_jax.decoding.types import Response
-from moco_jax.method import Method, NeedsError, Workbench
+from moco_jax.method import Method, NeedsError, TaskInfo, Workbench
 from moco_jax.methods import prompts
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.quoting import POLICIES, ContextPolicy, Inquiry, ask, conclude, plain
+from moco_jax.pool import MemberInfo
 from moco_jax.system import Context, System
 from moco_jax.tasks import Item
 
@@ -223,16 +224,21 @@ class KnowledgeCard(Method):
         one_of(self, "mode", ("bottom_up", "top_down"))
         one_of(self, "context_policy", POLICIES)
 
-    def fit(self, bench: Workbench) -> System:
-        """Finds the best member on dev."""
-        size = len(bench.pool)
-        if self.exclude_self and size < 2:
+    def check(self, infos: Sequence[MemberInfo], task: TaskInfo) -> None:
+        """Somebody is left to write."""
+        super().check(infos, task)
+        if self.exclude_self and len(infos) < 2:
             raise NeedsError(
                 f"{self.name}: exclude_self leaves nobody to write in a pool of one member; add "
                 "members, or leave it out"
             )
+
+    def fit(self, bench: Workbench) -> System:
+        """Finds the best member on dev."""
         answerer = bench.best()
-        writers = [who for who in range(size) if not (self.exclude_self and who == answerer)]
+        writers = [
+            who for who in range(len(bench.pool)) if not (self.exclude_self and who == answerer)
+        ]
         return Cards(
             answerer=answerer,
             writers=tuple(writers),

@@ -9,10 +9,10 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from moco_jax.decoding.types import Response
-from moco_jax.method import Method, Needs, NeedsError, Workbench
+from moco_jax.method import Method, Needs, Workbench
 from moco_jax.methods import prompts, quoting
 from moco_jax.methods.checks import one_of, within
-from moco_jax.methods.extra import find_model, same_model
+from moco_jax.methods.helpers import same_model
 from moco_jax.methods.labels import as_reply, weigh
 from moco_jax.system import Context, System, question
 from moco_jax.tasks import Item
@@ -220,18 +220,23 @@ class LlmBlender(Method):
         one_of(self, "context_policy", quoting.POLICIES)
         if self.fuser_max_response_length is not None:
             within(self, "fuser_max_response_length", 1)
-
-    def fit(self, bench: Workbench) -> System:
-        """Finds the ranker and the fuser."""
         for field in ("train_ranker_on_dev", "train_fuser_on_dev"):
             if getattr(self, field):
-                raise NeedsError(
+                raise ValueError(
                     f"{self.name}: {field} is true, and training on dev is not offered yet; set it "
                     f"to false and name a trained checkpoint with {field[6:-7]}_model_name"
                 )
+
+    def helpers(self) -> dict[str, str]:
+        """The ranker and the fuser, where they are named."""
+        named = {"ranker": self.ranker_model_name, "fuser": self.fuser_model_name}
+        return {role: name for role, name in named.items() if name is not None}
+
+    def fit(self, bench: Workbench) -> System:
+        """Finds the ranker and the fuser."""
         ranker, fuser = (
-            find_model(self.name, field, getattr(self, field) or _best(bench), bench.pool)
-            for field in ("ranker_model_name", "fuser_model_name")
+            bench.pool.find(name) if name is not None else bench.pool[bench.best()]
+            for name in (self.ranker_model_name, self.fuser_model_name)
         )
         return Blend(
             ranker=ranker.name,
@@ -243,7 +248,3 @@ class LlmBlender(Method):
             fuser_tokens=self.fuser_max_response_length,
             context_policy=self.context_policy,
         )
-
-
-def _best(bench: Workbench) -> str:
-    return bench.pool[bench.best()].name

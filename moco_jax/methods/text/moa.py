@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from moco_jax.decoding.types import Response
-from moco_jax.method import Method, NeedsError, Workbench
+from moco_jax.method import Method, NeedsError, TaskInfo, Workbench
 from moco_jax.methods import prompts
 from moco_jax.methods.checks import one_of, within
-from moco_jax.methods.extra import find_model, same_model
+from moco_jax.methods.helpers import same_model
 from moco_jax.methods.quoting import POLICIES, ContextPolicy, Inquiry, ask, conclude, quote
-from moco_jax.pool import Member, Pool
+from moco_jax.pool import Member, MemberInfo, Pool
 from moco_jax.system import Context, System
 from moco_jax.tasks import Item
 
@@ -133,19 +133,29 @@ class Moa(Method):
         one_of(self, "proposers", ("pool", "best"))
         one_of(self, "context_policy", POLICIES)
 
+    def helpers(self) -> dict[str, str]:
+        """The aggregator, where it is named."""
+        named = self.aggregator_model
+        return {"aggregator": named} if isinstance(named, str) else {}
+
+    def check(self, infos: Sequence[MemberInfo], task: TaskInfo) -> None:
+        """An aggregator that is numbered is there."""
+        super().check(infos, task)
+        aggregator = self.aggregator_model
+        if isinstance(aggregator, int) and aggregator >= len(infos):
+            raise NeedsError(
+                f"{self.name}: aggregator_model is {aggregator}; the pool has the members 0 to "
+                f"{len(infos) - 1}"
+            )
+
     def fit(self, bench: Workbench) -> System:
         """Finds the best member on dev, where it is needed."""
         size = len(bench.pool)
         aggregator, identity = self.aggregator_model, ""
         if isinstance(aggregator, str):
-            identity = find_model(self.name, "aggregator_model", aggregator, bench.pool).identity
+            identity = bench.pool.find(aggregator).identity
         elif aggregator is None:
             aggregator = bench.best()
-        elif aggregator >= size:
-            raise NeedsError(
-                f"{self.name}: aggregator_model is {aggregator}; the pool has the members 0 to "
-                f"{size - 1}"
-            )
         proposers = range(size) if self.proposers == "pool" else [bench.best()] * size
         return Layers(
             proposers=tuple(proposers),

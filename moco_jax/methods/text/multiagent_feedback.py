@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from moco_jax.decoding.types import Response, Turn
-from moco_jax.method import Method, Needs, NeedsError, Workbench
+from moco_jax.method import Method, Needs, NeedsError, TaskInfo, Workbench
 from moco_jax.methods import prompts
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.labels import label_probabilities
@@ -25,6 +25,7 @@ from moco_jax.methods.quoting import (
     says_something,
 )
 from moco_jax.methods.votes import chance
+from moco_jax.pool import MemberInfo
 from moco_jax.system import Context, System
 from moco_jax.tasks import Item
 
@@ -225,14 +226,17 @@ class MultiagentFeedback(Method):
         within(self, "feedback_count", 1)
         one_of(self, "context_policy", POLICIES)
 
-    def fit(self, bench: Workbench) -> System:
-        """Finds the best member on dev."""
-        kind = bench.dev.items[0].kind
-        if self.abstain and kind not in CREDIT_ABSTENTION:
+    def check(self, infos: Sequence[MemberInfo], task: TaskInfo) -> None:
+        """Abstaining is worth something."""
+        super().check(infos, task)
+        if self.abstain and task.kind not in CREDIT_ABSTENTION:
             raise NeedsError(
                 f"{self.name}: abstain gives answers up, which only tasks of kind "
-                f"{', '.join(CREDIT_ABSTENTION)} credit, and this one is {kind}"
+                f"{', '.join(CREDIT_ABSTENTION)} credit, and this one is {task.kind}"
             )
+
+    def fit(self, bench: Workbench) -> System:
+        """Finds the best member on dev."""
         return Feedback(
             writer=bench.best(),
             rounds=self.round,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from moco_jax.decoding.types import Response
-from moco_jax.method import Method, NeedsError, Workbench
+from moco_jax.method import Method, NeedsError, TaskInfo, Workbench
 from moco_jax.methods import prompts
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.quoting import (
@@ -21,6 +21,7 @@ from moco_jax.methods.quoting import (
     quote_about,
 )
 from moco_jax.methods.votes import VOTED, first_voter, leaders, tally, vote_of
+from moco_jax.pool import MemberInfo
 from moco_jax.system import Context, System
 from moco_jax.tasks import Item
 
@@ -179,14 +180,17 @@ class MultiagentRefine(Method):
         if self.max_answer_characters is not None:
             within(self, "max_answer_characters", 1)
 
-    def fit(self, bench: Workbench) -> System:
-        """Ranks the members on dev."""
-        kind = bench.dev.items[0].kind
-        if (self.final == "vote" or self.early_stop) and kind not in VOTED:
+    def check(self, infos: Sequence[MemberInfo], task: TaskInfo) -> None:
+        """Answers that are compared can be."""
+        super().check(infos, task)
+        if (self.final == "vote" or self.early_stop) and task.kind not in VOTED:
             raise NeedsError(
                 f"{self.name} with final='vote' or early_stop compares answers; it can for "
-                f"tasks of kind {', '.join(VOTED)}, and this one is {kind}"
+                f"tasks of kind {', '.join(VOTED)}, and this one is {task.kind}"
             )
+
+    def fit(self, bench: Workbench) -> System:
+        """Ranks the members on dev."""
         return Debate(
             ranking=tuple(bench.ranking()),
             rounds=self.round,

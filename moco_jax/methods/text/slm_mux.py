@@ -8,9 +8,10 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from moco_jax.decoding.types import Response, total_usage
-from moco_jax.method import Method, Needs, Workbench
+from moco_jax.method import Method, Needs, NeedsError, TaskInfo, Workbench
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.votes import TOLERANCE, VOTED, chance, leaders, tally, vote_of
+from moco_jax.pool import MemberInfo
 from moco_jax.system import Context, System, question
 from moco_jax.tasks import Item
 
@@ -146,17 +147,21 @@ class SlmMux(Method):
         if self.select_subset is not None:
             within(self, "select_subset", 1)
 
+    def check(self, infos: Sequence[MemberInfo], task: TaskInfo) -> None:
+        """There are as many members as are to be selected."""
+        super().check(infos, task)
+        if self.select_subset is not None and self.select_subset > len(infos):
+            raise NeedsError(
+                f"{self.name}: select_subset is {self.select_subset}; it must be at most "
+                f"{len(infos)}, the members of the pool"
+            )
+
     def fit(self, bench: Workbench) -> System:
         """Selects members and ranks them on dev, where asked to."""
         size = len(bench.pool)
         seed = bench.seed if self.seed is None else self.seed
         members = tuple(range(size))
         if self.select_subset is not None:
-            if self.select_subset > size:
-                raise ValueError(
-                    f"{self.name}: select_subset is {self.select_subset}; it must be at most "
-                    f"{size}, the members of the pool"
-                )
             members = self._select(bench, self.select_subset, seed)
         scores: tuple[float, ...] = ()
         if self.tie == "dev-based":

@@ -7,12 +7,13 @@ from typing import Any, ClassVar, Literal
 from absl import logging
 
 from moco_jax.decoding.types import Response
-from moco_jax.method import Method, NeedsError, Workbench
+from moco_jax.method import Method, NeedsError, TaskInfo, Workbench
 from moco_jax.methods import quoting
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.text.graphs import TOPOLOGIES, Reads, of_matrix, topology
 from moco_jax.methods.text.multiagent_refine import refinement
 from moco_jax.methods.votes import VOTED, first_voter, leaders, tally, vote_of
+from moco_jax.pool import MemberInfo
 from moco_jax.system import Context, System
 from moco_jax.tasks import Item
 
@@ -153,14 +154,23 @@ class Structure(Method):
                         "stands in it"
                     )
 
-    def fit(self, bench: Workbench) -> System:
-        """Ranks the members on dev and draws up the graph."""
-        kind = bench.dev.items[0].kind
-        if self.report == "vote" and kind not in VOTED:
+    def check(self, infos: Sequence[MemberInfo], task: TaskInfo) -> None:
+        """Answers that are voted on can be compared, and a matrix is of the pool's size."""
+        super().check(infos, task)
+        if self.report == "vote" and task.kind not in VOTED:
             raise NeedsError(
                 f"{self.name} with report='vote' compares answers; it can for tasks of kind "
-                f"{', '.join(VOTED)}, and this one is {kind}"
+                f"{', '.join(VOTED)}, and this one is {task.kind}"
             )
+        matrix = self.structure_matrix or ()
+        if self.structure_type == OTHER and len(matrix) != len(infos):
+            raise NeedsError(
+                f"{self.name}: structure_matrix is {matrix!r} for {len(infos)} members; give one "
+                "row and one column per member, in the order of the pool"
+            )
+
+    def fit(self, bench: Workbench) -> System:
+        """Ranks the members on dev and draws up the graph."""
         reads = self._reads(len(bench.pool))
         logging.info("%s: members read %s; dev scores %s", self.name, reads, bench.dev_scores())
         return Network(
@@ -175,17 +185,12 @@ class Structure(Method):
     def _reads(self, size: int) -> Reads:
         """Who reads whom in a pool of this size."""
         matrix = self.structure_matrix
-        if self.structure_type != OTHER:
-            if matrix is not None:
-                logging.warning(
-                    "%s: structure_matrix has no effect with structure_type=%r",
-                    self.name,
-                    self.structure_type,
-                )
-            return topology(self.structure_type, size)
-        if matrix is None or len(matrix) != size:
-            raise ValueError(
-                f"{self.name}: structure_matrix is {matrix!r} for {size} members; give one row "
-                "and one column per member, in the order of the pool"
+        if matrix is not None:
+            if self.structure_type == OTHER:
+                return of_matrix(matrix)
+            logging.warning(
+                "%s: structure_matrix has no effect with structure_type=%r",
+                self.name,
+                self.structure_type,
             )
-        return of_matrix(matrix)
+        return topology(self.structure_type, size)

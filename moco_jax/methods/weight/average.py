@@ -1,12 +1,14 @@
 """All members are averaged."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from moco_jax.method import Workbench
+from moco_jax.method import TaskInfo, Workbench
 from moco_jax.methods.checks import one_of
-from moco_jax.methods.weight.mixtures import combined_adapters
+from moco_jax.methods.weight.mixtures import check_adapters, combined_adapters
 from moco_jax.methods.weight.rule import RuleMerge
+from moco_jax.pool import MemberInfo
 from moco_jax.system import System
 from moco_jax.trees import Average
 
@@ -31,6 +33,12 @@ class WeightAverage(RuleMerge):
 
     def __post_init__(self) -> None:
         one_of(self, "space", ("weights", "delta", "factors"))
+
+    def check(self, infos: Sequence[MemberInfo], task: TaskInfo) -> None:
+        """Only adapters have other spaces than whole weights."""
+        super().check(infos, task)
+        if self.space != "weights":
+            check_adapters(self.name, self.space, infos)
 
     def fit(self, bench: Workbench) -> System:
         """Averages the members."""

@@ -1,19 +1,23 @@
 """The base of a merge, and what is merged over it."""
 
-from moco_jax.method import Needs, NeedsError, Workbench
-from moco_jax.pool import Member, inspect
+from collections.abc import Sequence
+
+from moco_jax.method import NeedsError, Workbench
+from moco_jax.pool import Member, MemberInfo
 
 
-def find_base(method: str, name: str, bench: Workbench) -> Member:
-    """The member of the pool called `name`, or else that model, loaded once as members are.
+def merged_infos(
+    method: str, infos: Sequence[MemberInfo], base: MemberInfo | None
+) -> list[MemberInfo]:
+    """The members of a pool that are not the base itself, before their weights are read.
 
     Raises:
-        NeedsError: its architecture is not the pool's.
+        NeedsError: all are.
     """
-    if name not in bench.pool.names:
-        infos = [bench.pool[0].info, inspect(name)]
-        Needs(same_architecture=True).check(method, infos, bench.dev.items[0].kind)
-    return bench.pool.find(name)
+    found = [info for info in infos if base is None or info.place != base.place]
+    if not found:
+        raise _nothing_to_merge(method, base)
+    return found
 
 
 def merged_members(method: str, bench: Workbench, base: Member | None) -> list[Member]:
@@ -24,8 +28,24 @@ def merged_members(method: str, bench: Workbench, base: Member | None) -> list[M
     """
     members = [member for member in bench.pool if base is None or member.identity != base.identity]
     if not members:
-        raise NeedsError(
-            f"{method} merges what members changed in their base, and the pool holds only the base "
-            f"{base.name if base else ''}; add members with --models."
-        )
+        raise _nothing_to_merge(method, base)
     return members
+
+
+def check_one_each(
+    method: str, field: str, values: Sequence[float] | None, members: Sequence[MemberInfo]
+) -> None:
+    """Raises NeedsError unless there is one number for each member that is merged, or none."""
+    if values is not None and len(values) != len(members):
+        names = ", ".join(info.name for info in members)
+        raise NeedsError(
+            f"{method}: {field} is {list(values)!r}, and {len(members)} members are merged "
+            f"({names}); give one number for each, in the order of the pool"
+        )
+
+
+def _nothing_to_merge(method: str, base: Member | MemberInfo | None) -> NeedsError:
+    return NeedsError(
+        f"{method} merges what members changed in their base, and the pool holds only the base "
+        f"{base.name if base else ''}; add members with --models."
+    )

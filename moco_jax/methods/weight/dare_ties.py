@@ -11,7 +11,7 @@ from absl import logging
 
 from moco_jax.method import Workbench
 from moco_jax.methods.checks import one_of, within
-from moco_jax.methods.weight.bases import find_base, merged_members
+from moco_jax.methods.weight.bases import merged_members
 from moco_jax.methods.weight.lineage import one_structure, remarks
 from moco_jax.methods.weight.merged import Merged
 from moco_jax.methods.weight.rule import RuleMerge, merge_members
@@ -122,7 +122,7 @@ class DareTies(RuleMerge, pso.SwarmSettings):
         """Merges; searches the weights on dev first, where asked to."""
         if self.mode == "average":
             return super().fit(bench)
-        base = find_base(self.name, self.base_model_name, bench)
+        base = bench.pool.find(self.base_model_name)
         members = merged_members(self.name, bench, base)
         weights, score = self._search(bench, members, base)
         merged = self._merge(bench, members, base, weights)

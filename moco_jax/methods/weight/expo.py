@@ -8,14 +8,13 @@ from absl import logging
 
 from moco_jax.decoding.keys import digest
 from moco_jax.decoding.source import source_digest
-from moco_jax.method import Method, Needs, Workbench
+from moco_jax.method import Method, Needs, NeedsError, TaskInfo, Workbench
 from moco_jax.methods.checks import one_of, within
-from moco_jax.methods.weight.bases import find_base
 from moco_jax.methods.weight.greedy_soup import soup
 from moco_jax.methods.weight.lineage import one_structure, remarks
 from moco_jax.methods.weight.merged import Merged
 from moco_jax.methods.weight.search import dev_scores_of
-from moco_jax.pool import Member
+from moco_jax.pool import Member, MemberInfo
 from moco_jax.system import System
 from moco_jax.trees import weighted_sum
 
@@ -77,6 +76,25 @@ class Expo(Method):
             raise ValueError(
                 f"{self.name}: sft_models lists {len(self.sft_models or ())} models and dpo_models "
                 f"{len(self.dpo_models or ())}; each pair needs one of each"
+            )
+
+    def helpers(self) -> dict[str, str]:
+        """The ends of the pairs that are named."""
+        if self.mode != "pairs":
+            return {}
+        sources, targets = self.sft_models or (), self.dpo_models or ()
+        numbers = [""] if len(sources) == 1 else [f" {place + 1}" for place in range(len(sources))]
+        named = zip(numbers, sources, targets, strict=True)
+        pairs = [(("source" + number, a), ("target" + number, b)) for number, a, b in named]
+        return {role: name for pair in pairs for role, name in pair}
+
+    def check(self, infos: Sequence[MemberInfo], task: TaskInfo) -> None:
+        """A pool that is read as pairs has an even number of members."""
+        super().check(infos, task)
+        if self.mode == "pairs" and not self.sft_models and len(infos) % 2:
+            raise NeedsError(
+                f"{self.name}: mode='pairs' reads the pool as source, target, source, target, ..., "
+                f"and it has {len(infos)} members; drop one, or pass sft_models and dpo_models"
             )
 
     def fit(self, bench: Workbench) -> System:
@@ -141,15 +159,8 @@ class Expo(Method):
     def _pairs(self, bench: Workbench) -> list[Ends]:
         if self.sft_models and self.dpo_models:
             names = zip(self.sft_models, self.dpo_models, strict=True)
-            return [
-                (find_base(self.name, a, bench), find_base(self.name, b, bench)) for a, b in names
-            ]
-        members: Sequence[Member] = list(bench.pool)
-        if len(members) % 2:
-            raise ValueError(
-                f"{self.name}: mode='pairs' reads the pool as source, target, source, target, ..., "
-                f"and it has {len(members)} members; drop one, or pass sft_models and dpo_models"
-            )
+            return [(bench.pool.find(a), bench.pool.find(b)) for a, b in names]
+        members = list(bench.pool)
         return list(zip(members[::2], members[1::2], strict=True))
 
 

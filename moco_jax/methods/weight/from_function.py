@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import jax
@@ -10,9 +10,10 @@ import jax
 from moco_jax.decoding.keys import digest
 from moco_jax.decoding.source import source_digest
 from moco_jax.method import Method, Needs, Workbench
-from moco_jax.methods.weight.bases import find_base, merged_members
+from moco_jax.methods.weight.bases import merged_infos, merged_members
 from moco_jax.methods.weight.lineage import one_structure, remarks
 from moco_jax.methods.weight.merged import Merged
+from moco_jax.pool import MemberInfo
 from moco_jax.system import System
 from moco_jax.trees import merge_trees
 
@@ -33,11 +34,20 @@ class FunctionMerge(Method):
 
     base_model: str | None = None
 
+    def helpers(self) -> dict[str, str]:
+        """The base, if there is one."""
+        return {} if self.base_model is None else {"base": self.base_model}
+
+    def check_helpers(self, infos: Sequence[MemberInfo], helpers: Mapping[str, MemberInfo]) -> None:
+        """There is something to merge over the base."""
+        super().check_helpers(infos, helpers)
+        merged_infos(self.name, infos, helpers.get("base"))
+
     def fit(self, bench: Workbench) -> System:
         """Merges the members."""
         settings = dataclasses.asdict(self)
         settings.pop("base_model")
-        base = None if self.base_model is None else find_base(self.name, self.base_model, bench)
+        base = None if self.base_model is None else bench.pool.find(self.base_model)
         members = merged_members(self.name, bench, base)
         said = remarks(self.name, members, base)
         made_from = one_structure([*members, *([base] if base else [])])

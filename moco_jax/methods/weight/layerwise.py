@@ -1,9 +1,12 @@
 """Members are mixed by coefficients that change from layer to layer."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import ClassVar
 
+from moco_jax.methods.weight.bases import check_one_each
 from moco_jax.methods.weight.rule import RuleMerge
+from moco_jax.pool import MemberInfo
 from moco_jax.trees import Layerwise, Linear
 
 
@@ -34,6 +37,11 @@ class WeightLayerwise(RuleMerge):
                 f"{self.name}: coefficients is {self.coefficients!r}, outside {self.outside!r}; "
                 "every point must list one number per member"
             )
+
+    def check_merged(self, members: Sequence[MemberInfo]) -> None:
+        """Every point has a number for each member."""
+        for point in self.coefficients:
+            check_one_each(self.name, "a point of coefficients", point, members)
 
     def rule(self, layers: int) -> Layerwise:
         """A linear combination per layer."""

@@ -8,11 +8,11 @@ import jax
 import numpy as np
 from absl import logging
 
-from moco_jax.method import Method, Needs, NeedsError, Workbench
+from moco_jax.method import Method, Needs, NeedsError, TaskInfo, Workbench
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.weight.mixtures import Stock
 from moco_jax.methods.weight.search import Found, by_evolution, by_swarm, dev_scores_of
-from moco_jax.pool import Member
+from moco_jax.pool import Member, MemberInfo
 from moco_jax.system import System, question
 from moco_jax.trees import pso
 
@@ -71,6 +71,19 @@ class LoraHub(Method):
                 f"{self.name}: lora_weight_bound is {self.lora_weight_bound}; it must be above 0"
             )
 
+    def check(self, infos: Sequence[MemberInfo], task: TaskInfo) -> None:
+        """Golds that are to be scored have to be texts."""
+        super().check(infos, task)
+        if self.objective != "loss":
+            return
+        count = self.lorahub_dev_samples
+        for item, gold in zip(task.dev.items[:count], task.dev.golds[:count], strict=True):
+            if not gold.answers or not gold.answers[0].strip():
+                raise NeedsError(
+                    f"{self.name}: objective='loss' needs a gold answer in words, and {item.id} of "
+                    f"kind {item.kind} has none; use objective='score'"
+                )
+
     def fit(self, bench: Workbench) -> System:
         """Finds the coefficients; their sum is the model."""
         names, stock = bench.pool.names, Stock.of(bench.pool)
@@ -101,12 +114,6 @@ class LoraHub(Method):
         if self.objective == "score":
             return lambda candidates: dev_scores_of(bench, candidates, count)
         items, golds = bench.dev.items[:count], bench.dev.golds[:count]
-        for item, gold in zip(items, golds, strict=True):
-            if not gold.answers or not gold.answers[0].strip():
-                raise NeedsError(
-                    f"{self.name}: objective='loss' needs a gold answer in words, and {item.id} of "
-                    f"kind {item.kind} has none; use objective='score'"
-                )
 
         def likelihood(candidates: Sequence[Member]) -> list[float]:
             asks = [(who, question(item, purpose="dev")) for who in candidates for item in items]

@@ -22,7 +22,7 @@ from moco_jax.methods.weight.merged_adapter import MergedAdapter, bank_adapter
 from moco_jax.models import lora
 from moco_jax.models.decoder import Bank
 from moco_jax.models.lora_files import load_adapter
-from moco_jax.pool import Member, Pool, variants
+from moco_jax.pool import Member, MemberInfo, Pool, variants
 from moco_jax.trees.low_rank import Space, combine, mixtures
 
 
@@ -113,6 +113,16 @@ class Stock:
         return digest(code, kind, identities, [float(weight) for weight in row])
 
 
+def check_adapters(method: str, space: str, infos: Sequence[MemberInfo]) -> None:
+    """Raises NeedsError unless all are adapters over one base."""
+    if not all(info.adapter for info in infos) or len({info.path for info in infos}) > 1:
+        names = ", ".join(info.name for info in infos)
+        raise NeedsError(
+            f"{method}: space={space!r} combines LoRA adapters over one base, and the pool has "
+            f"other members: {names}; pass adapters, or space='weights'"
+        )
+
+
 def combined_adapters(
     method: str, members: Sequence[Member], weights: Sequence[float], space: Space, **notes: Any
 ) -> Merged:
@@ -127,16 +137,9 @@ def combined_adapters(
 
     Raises:
         NeedsError: the members are something else.
-        ValueError: there are not as many weights.
     """
+    check_adapters(method, space, [member.info for member in members])
     stock, names = Stock.of(Pool(members)), [member.name for member in members]
-    if stock.bank is None:
-        raise NeedsError(
-            f"{method}: space={space!r} combines LoRA adapters over one base, and the pool has "
-            f"other members: {', '.join(names)}; pass adapters, or space='weights'"
-        )
-    if len(weights) != len(members):
-        raise ValueError(f"{method}: there are {len(weights)} weights for {len(members)} members")
     label, row = f"{method}({'+'.join(names)})", np.array(weights, np.float32)
     return stock.kept(label, row, space, members=names, **notes)
 

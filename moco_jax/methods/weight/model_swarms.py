@@ -1,6 +1,7 @@
 """Members are particles of a swarm that moves through the space of weights."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import jax
@@ -8,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from moco_jax.method import Method, Needs, NeedsError, Workbench
+from moco_jax.method import Method, Needs, NeedsError, TaskInfo, Workbench
 from moco_jax.methods.checks import one_of, within
 from moco_jax.methods.weight.mixtures import Stock
 from moco_jax.methods.weight.search import Found, by_swarm, dev_scores_of
+from moco_jax.pool import MemberInfo
 from moco_jax.system import System
 from moco_jax.trees import pso
 
@@ -66,6 +68,16 @@ class ModelSwarms(Method, pso.SwarmSettings):
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from error
 
+    def check(self, infos: Sequence[MemberInfo], task: TaskInfo) -> None:
+        """Every member is a particle."""
+        super().check(infos, task)
+        count = self.initial_particles
+        if count is not None and count < len(infos):
+            raise NeedsError(
+                f"{self.name}: initial_particles is {count}, and the pool has {len(infos)} "
+                "members, each of which is a particle; raise it, or pass fewer with --models"
+            )
+
     def fit(self, bench: Workbench) -> System:
         """Moves the swarm; the best particle of all rounds is the model."""
         if self.base_model is not None:
@@ -102,11 +114,6 @@ class ModelSwarms(Method, pso.SwarmSettings):
         The members themselves, then pairs of them mixed; each heads for a random other one.
         """
         count = members if self.initial_particles is None else self.initial_particles
-        if count < members:
-            raise NeedsError(
-                f"{self.name}: initial_particles is {count}, and the pool has {members} members, "
-                "each of which is a particle; raise it, or pass fewer with --models"
-            )
         pairs, shares, partners = jax.random.split(key, 3)
         one, other = _two_each(pairs, count - members, members)
         share = jax.random.uniform(shares, (count - members, 1))

@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import jax
@@ -10,10 +10,10 @@ import jax
 from moco_jax.decoding.keys import digest
 from moco_jax.decoding.source import source_digest
 from moco_jax.method import Method, Needs, Workbench
-from moco_jax.methods.weight.bases import find_base, merged_members
+from moco_jax.methods.weight.bases import check_one_each, merged_infos, merged_members
 from moco_jax.methods.weight.lineage import one_structure, remarks
 from moco_jax.methods.weight.merged import Merged
-from moco_jax.pool import Member
+from moco_jax.pool import Member, MemberInfo
 from moco_jax.system import System
 from moco_jax.trees import Layerwise, TiledMerge, merge_trees
 
@@ -32,10 +32,24 @@ class RuleMerge(Method):
         """Names the base of the rule, if it has one."""
         return None
 
+    def helpers(self) -> dict[str, str]:
+        """The base."""
+        name = self.base_name()
+        return {} if name is None else {"base": name}
+
+    def check_helpers(self, infos: Sequence[MemberInfo], helpers: Mapping[str, MemberInfo]) -> None:
+        """There is something to merge over the base."""
+        super().check_helpers(infos, helpers)
+        self.check_merged(merged_infos(self.name, infos, helpers.get("base")))
+
+    def check_merged(self, members: Sequence[MemberInfo]) -> None:
+        """Refuses hyperparameters that do not go with what is merged."""
+        check_one_each(self.name, "weights", getattr(self, "weights", None), members)
+
     def fit(self, bench: Workbench) -> System:
         """Merges the members."""
         name = self.base_name()
-        base = None if name is None else find_base(self.name, name, bench)
+        base = None if name is None else bench.pool.find(name)
         members = merged_members(self.name, bench, base)
         rule = self.rule(members[0].config.num_layers)
         merged = merge_members(self, members, base, rule, bench.seed)

@@ -1,14 +1,15 @@
 """What the members changed in their base is added up."""
 
 import dataclasses
-import pathlib
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 from moco_jax.method import NeedsError, Workbench
 from moco_jax.methods.checks import one_of
-from moco_jax.methods.weight.mixtures import combined_adapters
+from moco_jax.methods.weight.bases import merged_infos
+from moco_jax.methods.weight.mixtures import check_adapters, combined_adapters
 from moco_jax.methods.weight.rule import BasedMerge
-from moco_jax.pool import Member, inspect
+from moco_jax.pool import MemberInfo
 from moco_jax.system import System
 from moco_jax.trees import TaskVectorMerge
 
@@ -41,26 +42,31 @@ class TaskArithmetic(BasedMerge):
         super().__post_init__()
         one_of(self, "space", ("weights", "delta", "factors"))
 
+    def check_helpers(self, infos: Sequence[MemberInfo], helpers: Mapping[str, MemberInfo]) -> None:
+        """Adapters are combined over the base that they stand over."""
+        super().check_helpers(infos, helpers)
+        if self.space == "weights":
+            return
+        base = helpers["base"]
+        members = merged_infos(self.name, infos, base)
+        check_adapters(self.name, self.space, members)
+        over = dataclasses.replace(members[0], adapter=None)
+        if over.place != base.place:
+            raise NeedsError(
+                f"{self.name}: space={self.space!r} combines adapters over base_model "
+                f"{self.base_model}, and {members[0].name} stands over {over.path}; name "
+                "their base, or pass space='weights'"
+            )
+
     def fit(self, bench: Workbench) -> System:
         """Adds up what the members changed."""
         if self.space == "weights":
             return super().fit(bench)
-        named = {member.name: member.info for member in bench.pool}
-        base = named.get(self.base_model) or inspect(self.base_model)
-        members = [member for member in bench.pool if member.name != base.name]
-        self._check_base(base.path, members)
+        base = bench.pool.find(self.base_model)
+        members = [member for member in bench.pool if member.info.place != base.info.place]
         weights = [1.0] * len(members) if self.weights is None else self.weights
         scaled = [self.lambda_ * weight for weight in weights]
         return combined_adapters(self.name, members, scaled, self.space, base_model=self.base_model)
-
-    def _check_base(self, base: str, members: list[Member]) -> None:
-        for member in members:
-            if pathlib.Path(member.info.path).resolve() != pathlib.Path(base).resolve():
-                raise NeedsError(
-                    f"{self.name}: space={self.space!r} combines adapters over base_model "
-                    f"{self.base_model}, and {member.name} stands over {member.info.path}; name "
-                    "their base, or pass space='weights'"
-                )
 
     def rule(self, layers: int) -> TaskVectorMerge:
         """The weighted sum."""

@@ -3,21 +3,23 @@
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from absl import logging
 
 from moco_jax.decoding.hooks import Store
-from moco_jax.method import Method, NeedsError, Workbench
+from moco_jax.method import Method, NeedsError, TaskInfo, Workbench
+from moco_jax.methods.helpers import Helpers
 from moco_jax.models import memory
 from moco_jax.models.memory import Hardware, Memory
 from moco_jax.pool import MemberInfo, Pool
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.execution import respond
+from moco_jax.runs.failures import failed
 from moco_jax.runs.ledger import FIT, PHASES, RESPOND, SCORE, Ledger, Totals
 from moco_jax.runs.planning.engine import SCENARIOS, Demand, Memo, PlanningEngine, Scenario
 from moco_jax.runs.planning.rates import Rates
-from moco_jax.runs.planning.stand_ins import Place, place_of, stand_in_pool
+from moco_jax.runs.planning.stand_ins import planned_identity, stand_in_pool
 from moco_jax.system import Context
 from moco_jax.tasks import Score, Task
 
@@ -35,6 +37,7 @@ class Setting:
         rates: speed of one device.
         hardware: the devices.
         expected_tokens: of every answer; None takes the longest that it may be.
+        beside: models that stand in memory beside the members, which methods use as helpers.
     """
 
     infos: Sequence[MemberInfo]
@@ -42,17 +45,35 @@ class Setting:
     rates: Rates
     hardware: Hardware
     expected_tokens: int | None = None
+    beside: tuple[MemberInfo, ...] = ()
+
+    @functools.cached_property
+    def helpers(self) -> Helpers:
+        """What is known of helpers; each is looked up once."""
+        return Helpers(self.infos)
 
     @functools.cached_property
     def pool(self) -> Pool:
         """Stand-ins of the members."""
         return stand_in_pool(self.infos, self.dtype)
 
+    def with_beside(self, plans: "Iterable[MethodPlan]") -> "Setting":
+        """The same with the helpers of some plans beside the members."""
+        found = {info.place: info for plan in plans for info in plan.beside}
+        return dataclasses.replace(self, beside=tuple(found.values()))
+
     @property
     def weights(self) -> int:
-        """Bytes of all members on each device."""
-        held = held_models(self.infos)
-        return sum(memory.weight_bytes(one.config, self.dtype, self.hardware) for one in held)
+        """Bytes of all models on each device."""
+        return sum(self.sizes.values())
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of every model whose weights stand in memory, by name."""
+        held = held_models([*self.infos, *self.beside])
+        return {
+            one.name: memory.weight_bytes(one.config, self.dtype, self.hardware) for one in held
+        }
 
 
 def held_models(infos: Sequence[MemberInfo]) -> list[MemberInfo]:
@@ -61,9 +82,9 @@ def held_models(infos: Sequence[MemberInfo]) -> list[MemberInfo]:
     for info in infos:
         if info.adapter:
             adapters.setdefault(info.path, set()).add(info.adapter)
-    held: dict[Place, MemberInfo] = {}
+    held: dict[tuple[str, str | None], MemberInfo] = {}
     for info in infos:
-        model, adapter = place_of(info)
+        model, adapter = info.place
         lone = len(adapters.get(info.path, ())) == 1
         held.setdefault((model, adapter if lone else None), info)
     return list(held.values())
@@ -81,6 +102,7 @@ class MethodPlan:
         spent: what a run computes at most: with the comparison with single members, without what
             runs before it in this plan computed already.
         demands: what its calls want at once.
+        beside: the helpers that are no members.
         reason: why it cannot run; there is nothing else then.
     """
 
@@ -90,6 +112,7 @@ class MethodPlan:
     most: Totals = dataclasses.field(default_factory=Totals)
     spent: Totals = dataclasses.field(default_factory=Totals)
     demands: tuple[Demand, ...] = ()
+    beside: tuple[MemberInfo, ...] = ()
     reason: str = ""
 
 
@@ -102,14 +125,20 @@ class Planner:
 
     def plan(self, config: RunConfig, method: Method, task: Task) -> MethodPlan:
         """Lets a method fit and answer without models."""
+        setting = self.setting
         try:
-            method.needs.check(method.name, self.setting.infos, task.kind, self.setting.dtype)
+            method.needs.check_dtype(method.name, setting.dtype)
+            method.check(setting.infos, TaskInfo.of(task))
+            helpers = setting.helpers.of(method)
             found = [
-                rehearse(self.setting, scenario, config, method, task, store)
+                rehearse(setting, scenario, config, method, helpers, task, store)
                 for scenario, store in self._stores.items()
             ]
         except NeedsError as error:
             return MethodPlan(method.name, task.name, reason=str(error))
+        except Exception as error:
+            # A user's method may do anything; what it does here, it would do in a run
+            return MethodPlan(method.name, task.name, reason=failed(error))
         own = [ledger.total(FIT, RESPOND).attributed for ledger, _ in found]
         spent = [ledger.total(*PHASES).spent for ledger, _ in found]
         logging.info("planned %s on %s", method.name, task.name)
@@ -120,6 +149,7 @@ class Planner:
             most=max(own, key=lambda totals: totals.flops),
             spent=max(spent, key=lambda totals: totals.flops),
             demands=tuple(dict.fromkeys(demand for _, part in found for demand in part)),
+            beside=tuple(setting.helpers.beside(helpers)),
         )
 
 
@@ -128,6 +158,7 @@ def rehearse(
     scenario: Scenario,
     config: RunConfig,
     method: Method,
+    helpers: Mapping[str, MemberInfo],
     task: Task,
     store: Store,
 ) -> tuple[Ledger, list[Demand]]:
@@ -136,7 +167,9 @@ def rehearse(
     Returns:
         the ledger, and what the engine was asked for at once.
     """
-    pool, ledger, engines = setting.pool, Ledger(), []
+    names = method.helpers()
+    pool = setting.pool.with_helpers({names[role]: info for role, info in helpers.items()})
+    ledger, engines = Ledger(), []
 
     @contextlib.contextmanager
     def phase(name: str) -> Iterator[PlanningEngine]:
@@ -162,9 +195,12 @@ def rehearse(
         respond(system, Context(pool, engine, config.sampling, config.seed), task)
     with phase(SCORE) as engine:
         bench = _workbench(pool, engine, config, task, scenario)
-        bench.dev_scores()
-        for index in range(len(pool)):
-            bench.answer(index, task.test.items)
+        beside = [pool.find(info.name) for info in setting.helpers.beside(helpers)]
+        for member in (*pool, *beside):
+            bench.answer(member, task.test.items)
+        if not config.sampling.greedy:
+            greedy = config.sampling.with_greedy()
+            bench.answer(bench.best(), task.test.items, sampling=greedy)
     return ledger, [demand for engine in engines for demand in engine.demands]
 
 
@@ -199,14 +235,14 @@ def peak_memory(
         width: rows decoded together.
         offload: members that are idle stand in host memory.
     """
-    members = {member.identity: member.config for member in setting.pool}
+    held = {planned_identity(info) for info in (*setting.infos, *setting.beside)}
     loads = [(demand, demand.load(width)) for demand in demands]
     most = Memory()
     for demand, load in loads:
         made = memory.stacked_bytes(demand.configs, setting.dtype, setting.hardware)
         for identity, config in zip(demand.speakers, demand.configs, strict=True):
             weights = memory.weight_bytes(config, setting.dtype, setting.hardware) * load.sets
-            made += weights if offload or identity not in members else 0
+            made += weights if offload or identity not in held else 0
         needed = memory.load_memory(load, setting.dtype, setting.hardware)
         needed = dataclasses.replace(needed, weights=made)
         most = max(most, needed, key=lambda one: one.total)

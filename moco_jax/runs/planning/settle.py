@@ -1,5 +1,6 @@
 """Decisions that a plan makes before anything is loaded: does it fit, and how wide."""
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 
@@ -7,10 +8,11 @@ import jax
 from absl import logging
 
 from moco_jax.decoding.placement import Placement
-from moco_jax.method import Method
+from moco_jax.method import Method, TaskInfo
 from moco_jax.models import memory
 from moco_jax.models.memory import Hardware, readable
 from moco_jax.models.sharding import DATA, MODEL, TENSOR
+from moco_jax.pool import MemberInfo
 from moco_jax.runs.config import AUTO, RunConfig
 from moco_jax.runs.members import Members
 from moco_jax.runs.planning.engine import Demand
@@ -18,7 +20,6 @@ from moco_jax.runs.planning.plan import (
     WIDEST,
     Planner,
     Setting,
-    held_models,
     peak_memory,
 )
 from moco_jax.runs.planning.rates import Rates, device_memory
@@ -50,7 +51,8 @@ def settle(
     Raises:
         DoesNotFit: the pool's weights alone, or with "auto" any plan, take more than there is.
     """
-    setting = Setting(members.infos, members.dtype, UNTIMED, hardware_of(config))
+    beside = helpers_beside(runs, members)
+    setting = Setting(members.infos, members.dtype, UNTIMED, hardware_of(config), beside=beside)
     limit = device_memory() if limit is None else limit
     if not members.loaded:
         check_weights(setting, limit, config.offload)
@@ -66,6 +68,17 @@ def settle(
     if config.offload:
         members.offload(limit - room_for_rows(setting, demands, config.width))
     return config
+
+
+def helpers_beside(runs: Sequence[tuple[Method, Task]], members: Members) -> tuple[MemberInfo, ...]:
+    """The helpers, each once, that are no members, of all methods that can run."""
+    found: dict[tuple[str, str | None], MemberInfo] = {}
+    for method, task in runs:
+        # What cannot run is a row of its own and holds no memory
+        with contextlib.suppress(Exception):
+            helpers = members.check(method, TaskInfo.of(task))
+            found |= {info.place: info for info in members.helpers.beside(helpers)}
+    return tuple(found.values())
 
 
 def hardware_of(config: RunConfig) -> Hardware:
@@ -85,10 +98,7 @@ def room_for_rows(setting: Setting, demands: Sequence[Demand], width: int) -> in
 
 def check_weights(setting: Setting, limit: int, offload: bool = False) -> None:
     """Raises DoesNotFit where no batch can be small enough for the pool."""
-    sizes = {
-        info.name: memory.weight_bytes(info.config, setting.dtype, setting.hardware)
-        for info in held_models(setting.infos)
-    }
+    sizes = setting.sizes
     needed = max(sizes.values()) if offload else sum(sizes.values())
     if needed > limit:
         parts = ", ".join(f"{name} {readable(size)}" for name, size in sizes.items())

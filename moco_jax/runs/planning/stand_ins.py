@@ -20,15 +20,13 @@ from moco_jax.models.memory import INT8
 from moco_jax.models.quantize import quantize
 from moco_jax.pool import Member, MemberInfo, Pool, default_dtype
 
-Place = tuple[str, str | None]
-
 LONGEST = 2
 """Numbers along each axis of a stand-in's tensors; axes that are equal stay equal."""
 
 
-def place_of(info: MemberInfo) -> Place:
-    """Where a member's weights come from: a checkpoint and an adapter over it, if any."""
-    return info.path or info.name, info.adapter
+def planned_identity(info: MemberInfo) -> str:
+    """The identity of a stand-in."""
+    return digest("planned", *info.place)
 
 
 class StandIn(Member):
@@ -40,7 +38,7 @@ class StandIn(Member):
     ) -> "StandIn":
         """Makes up the weights; reads no file and places nothing."""
         del placement
-        source = digest("planned", *place_of(info))
+        source = planned_identity(info)
         return cls(
             info, stand_in_params(info.config, source, str(dtype or default_dtype())), source
         )

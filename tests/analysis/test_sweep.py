@@ -7,8 +7,8 @@ import pytest
 import toy_methods
 
 from moco_jax import testing
-from moco_jax.runs import RunConfig, compare, load_system, run
-from moco_jax.runs.comparison import Row
+from moco_jax.analysis.sweep import Row, compare
+from moco_jax.runs import RunConfig, load_system, run
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,9 @@ def test_mean_and_spread_over_seeds(table):
 
 def test_dev_passes_are_paid_once(table):
     first, second = table.rows[0].results
-    # The greedy dev pass of the second seed comes from the store, its own test answers do not.
-    assert first.comparison_cost.spent.requests == 6
+    # The greedy passes of the second seed, on dev and of the best member on test, come from the
+    # store, its own test answers do not.
+    assert first.comparison_cost.spent.requests == 6 + 6
     assert second.comparison_cost.spent.requests == 0
     assert second.cost.spent.requests == 6
 
@@ -64,8 +65,8 @@ def test_a_ready_made_method_can_be_run_again_from_its_config(tmp_path):
 
 def test_the_table_prints_and_is_recorded(table):
     text = str(table)
-    assert "within noise of" in text
-    assert "not run: relay needs at least 2 members" in text
+    assert "best single on dev: dummy:0" in text
+    assert "not run: relay on dummy_multiple_choice: relay needs at least 2 members" in text
     record = json.loads(json.dumps(table.to_record()))
     assert record[0]["mean"] == table.rows[0].mean
     assert record[1]["mean"] is None

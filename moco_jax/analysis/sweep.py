@@ -1,22 +1,27 @@
 """Many runs, one table: methods by tasks, over seeds, sharing the pool and the store."""
 
 import dataclasses
+import functools
 import itertools
 import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from absl import logging
 
-from moco_jax.decoding.hooks import Store
+from moco_jax.analysis import summary
+from moco_jax.analysis.benches import Bench, sort_out
+from moco_jax.analysis.load import load_run
+from moco_jax.analysis.tables import printable
 from moco_jax.decoding.placement import Placement
 from moco_jax.decoding.types import Sampling
-from moco_jax.method import Method, NeedsError
+from moco_jax.method import Method, NeedsError, TaskInfo
 from moco_jax.runs import naming
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.execution import execute
-from moco_jax.runs.judges import AnyJudge, JudgeModels, make_judges, names_of
+from moco_jax.runs.failures import failed
+from moco_jax.runs.judges import AnyJudge, make_judges, names_of
 from moco_jax.runs.members import Members
 from moco_jax.runs.naming import AnyMethod, AnyPool
 from moco_jax.runs.planning.settle import settle
@@ -32,14 +37,16 @@ class Row:
     Attributes:
         method: its name.
         task: its name.
-        results: one per seed; empty where the method could not run.
-        reason: why it could not, or "".
+        results: one per seed that it finished.
+        reason: why the pool or the task is not one that it can run on, or "".
+        error: what went wrong while it ran and where, by the first seed that failed, or "".
     """
 
     method: str
     task: str
     results: tuple[RunResult, ...]
     reason: str = ""
+    error: str = ""
 
     @property
     def mean(self) -> float:
@@ -63,32 +70,43 @@ class Row:
             "mean": None if math.isnan(self.mean) else self.mean,
             "spread": None if math.isnan(self.spread) else self.spread,
             "reason": self.reason,
+            "error": self.error,
             "results": [result.to_record() for result in self.results],
         }
 
     def __str__(self) -> str:
-        if not self.results:
-            return f"{self.method:<28} {self.task:<16} not run: {self.reason}"
-        first = self.results[0]
-        spread = "" if math.isnan(self.spread) else f" ± {self.spread:.3f}"
-        score = f"{self.mean:.3f}{spread}"
-        low, high = first.interval
-        return (
-            f"{self.method:<28} {self.task:<16} {score:<15} [{low:.3f}, {high:.3f}] "
-            f"{' / '.join(dict.fromkeys(result.verdict for result in self.results))} "
-            f"{first.best_single.name} ({first.best_single.test:.3f})"
-        )
+        missing = self.reason or self.error
+        score = f" {self.mean:.3f} over {len(self.results)} seed(s)" if self.results else ""
+        return f"{self.method} on {self.task}:{score}{' ' if missing else ''}{missing}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Rows in the order of tasks, then methods. Intervals shown are those of the first seed."""
+    """What came of a comparison. Printed, it is the table of `moco compare` and `moco report`.
+
+    Attributes:
+        rows: in the order of tasks, then methods.
+    """
 
     rows: tuple[Row, ...]
 
+    @functools.cached_property
+    def benches(self) -> list[Bench]:
+        """The runs, read from their files, sorted by what compares."""
+        return sort_out([load_run(result.directory) for row in self.rows for result in row.results])
+
+    @property
+    def not_run(self) -> list[summary.NotRun]:
+        """What could not run or failed, and why."""
+        return [
+            summary.NotRun(row.task, row.method, row.reason or row.error, bool(row.error))
+            for row in self.rows
+            if row.reason or row.error
+        ]
+
     def __str__(self) -> str:
-        title = f"{'method':<28} {'task':<16} {'score':<15} 95% interval"
-        return "\n".join([title, *map(str, self.rows)])
+        table = summary.render(self.benches, "text", self.not_run)
+        return f"{table}\n{printable(summary.notes(self.benches))}"
 
     def to_record(self) -> list[dict[str, Any]]:
         """A JSON-able record."""
@@ -112,11 +130,13 @@ def compare(
     judges: Mapping[str, AnyJudge] | None = None,
     allow_weak_sandbox: bool = False,
     progress: bool = False,
+    fail_fast: bool = False,
 ) -> Table:
     """Runs every method on every task with every seed.
 
     Weights are read once, dev passes are paid once, and finished runs are found again. A method
-    whose needs the pool or the task does not meet is a row with the reason.
+    that the pool or the task does not suit is a row with the reason, and is logged before the first
+    run; one that fails while it runs is a row with its error, and the others go on.
 
     Args:
         methods: names, specs, classes, or methods with their hyperparameters.
@@ -134,6 +154,7 @@ def compare(
         judges: models that judge answers, by role; see `run`.
         allow_weak_sandbox: run programs that models wrote even without namespaces.
         progress: whether long work draws a bar.
+        fail_fast: raise what goes wrong in a run instead of going on with the others.
 
     Raises:
         ValueError: there is nothing to compare, a name is unknown, or a value is out of range.
@@ -161,36 +182,64 @@ def compare(
     loaded = [naming.make_task(task, base) for task in tasks]
     base = settle(base, list(itertools.product(made, loaded)), members)
     models = make_judges({task.kind for task in loaded}, base, judges)
+    pairs = list(itertools.product(zip(tasks, loaded, strict=True), made))
+    refused = {
+        place: reason
+        for place, ((_, task), method) in enumerate(pairs)
+        if (reason := why_not(members, method, task))
+    }
+    for place, reason in refused.items():
+        (_, task), method = pairs[place]
+        logging.warning("%s", f"not run: {method.name} on {task.name}: {reason}")
     with store_of(out) as kept:
-        for (named, task), method in itertools.product(zip(tasks, loaded, strict=True), made):
+
+        def one(config: RunConfig, method: Method, task: Task) -> RunResult:
+            return execute(config, method, task, members, kept, judges=models, progress=progress)
+
+        for place, ((named, task), method) in enumerate(pairs):
             config = dataclasses.replace(
                 base,
                 task=naming.task_name(named),
                 method=naming.spec_of(method),
                 hyperparameters=naming.recorded(method, {}),
             )
-            rows.append(_row(config, method, task, members, kept, models, seeds, progress))
+            if place in refused:
+                rows.append(Row(method.name, task.name, (), refused[place]))
+            else:
+                rows.append(_row(config, method, task, seeds, one, fail_fast))
             logging.info("%s", rows[-1])
     return Table(tuple(rows))
+
+
+def why_not(members: Members, method: Method, task: Task) -> str:
+    """Why a method cannot run with these members on this task; "" where it can."""
+    try:
+        members.check(method, TaskInfo.of(task))
+    except NeedsError as error:
+        return str(error)
+    except Exception:
+        pass
+    return ""
 
 
 def _row(
     base: RunConfig,
     method: Method,
     task: Task,
-    members: Members,
-    kept: Store,
-    judges: JudgeModels,
     seeds: Sequence[int],
-    progress: bool,
+    run: Callable[[RunConfig, Method, Task], RunResult],
+    fail_fast: bool,
 ) -> Row:
-    results = []
+    results, error = [], ""
     for seed in seeds:
-        config = dataclasses.replace(base, seed=seed)
         try:
-            results.append(
-                execute(config, method, task, members, kept, judges=judges, progress=progress)
-            )
-        except NeedsError as error:
-            return Row(method.name, task.name, (), str(error))
-    return Row(method.name, task.name, tuple(results))
+            results.append(run(dataclasses.replace(base, seed=seed), method, task))
+        except NeedsError as refused:
+            return Row(method.name, task.name, tuple(results), str(refused))
+        except Exception as problem:
+            # Whatever a method does wrong, the others are no worse for it
+            if fail_fast:
+                raise
+            logging.info("%s on %s, seed %d", method.name, task.name, seed, exc_info=True)
+            error = error or f"{failed(problem)}, seed {seed}"
+    return Row(method.name, task.name, tuple(results), error=error)
