@@ -93,3 +93,14 @@ def test_script_json_is_inert(text: str) -> None:
     made = script_json({"x": text})
     assert not set("<>&\u2028\u2029") & set(made)
     assert json.loads(made) == {"x": text}
+
+
+def test_helpers_alone_are_rows_and_a_method_that_is_no_better_says_so(
+    make_run: Callable[..., pathlib.Path], tmp_path: pathlib.Path
+) -> None:
+    make_run("api_switch", right=0.5, helpers={"selector": "tiny:large"}, helping=1.0)
+    page = report.html(sort_out(load_runs(tmp_path / "runs")))
+    assert "tiny:large <small>selector alone</small>" in page
+    assert re.search(r"&lt; its selector tiny:large alone</small>", page)
+    assert page.count("<small>alone</small>") == 2
+    assert "greedy; test sampled at T=0.7" in page

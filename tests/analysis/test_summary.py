@@ -56,3 +56,59 @@ def test_unbounded_scores_are_not_called_solved(benches: list[Bench]) -> None:
         row["outcome"] = "scored"
     assert "solves" not in summary.footnote(benches[0])
     assert "the best member's answer to each item" in summary.footnote(benches[0])
+
+
+def test_helpers_alone_stand_beside_the_pool(
+    make_run: Callable[..., pathlib.Path], tmp_path: pathlib.Path
+) -> None:
+    helpers = {"selector": "tiny:large", "fuser": "tiny:math"}
+    for seed in (1, 2):
+        make_run("api_switch", seed=seed, right=0.5, helpers=helpers, helping=1.0)
+        make_run("text_vote", seed=seed, right=0.9)
+    (bench,) = sort_out(load_runs(tmp_path / "runs"))
+    assert bench.members == ["tiny:math", "tiny:words", "tiny:facts"]
+    (large,) = bench.helpers
+    assert (large.name, large.roles, len(large.rows)) == ("tiny:large", ("selector",), 2)
+    mean = sum(large.values) / len(large.values)
+    rows = {line.split("  ")[0]: line for line in summary.footnote(bench).splitlines()}
+    assert f"helpers alone: tiny:large (selector) {mean:.3f}" in "\n".join(rows)
+    switch = next(one for one in bench.standings if one.contender.label == "api_switch")
+    assert switch.rival is not None
+    assert (switch.rival.role, switch.rival.verdict) == ("selector", "loses to")
+    assert switch.rival.score == pytest.approx(mean)
+    assert switch.rival.difference.mean == pytest.approx(switch.score.mean - mean)
+    said = f"api_switch {switch.score.mean:.3f} vs its selector tiny:large alone {mean:.3f}"
+    assert said in summary.footnote(bench)
+    for form in ("text", "markdown", "latex"):
+        shown = summary.render([bench], form).replace("\\", "").replace("&lt;", "<")
+        assert "tiny:large alone (selector)" in shown
+        assert "< selector" in shown.replace("textless{}", "<")
+    table = summary.shown_table([bench])
+    marked = [row[2] for row in table.rows if "selector" in row[6]]
+    assert marked == ["api_switch"]
+    assert "≈ selector" in summary.legend([bench])
+    by_method = {
+        row["method"]: row for row in csv.DictReader(io.StringIO(summary.render([bench], "csv")))
+    }
+    assert set(by_method) == {"api_switch", "text_vote"}
+    assert by_method["api_switch"]["helper"] == "tiny:large"
+    assert float(by_method["api_switch"]["to_helper_high"]) < 0
+    assert by_method["text_vote"]["helper"] == ""
+
+
+def test_a_helper_that_is_beaten_is_not_pointed_at(
+    make_run: Callable[..., pathlib.Path], tmp_path: pathlib.Path
+) -> None:
+    make_run("api_switch", right=1.0, helpers={"selector": "tiny:large"}, helping=0.3)
+    (bench,) = sort_out(load_runs(tmp_path / "runs"))
+    assert "helpers alone: tiny:large (selector)" in summary.footnote(bench)
+    assert "vs its selector" not in summary.footnote(bench)
+    assert summary.legend([bench]) == summary.LEGEND
+
+
+def test_dev_and_test_are_not_decoded_alike_and_the_footnote_says_so(benches: list[Bench]) -> None:
+    result = benches[0].first.result
+    said = f"best single on dev: tiny:math ({result.best_single.dev:.3f} on dev, greedy; test "
+    assert said + f"sampled at T=0.7, {result.best_single_greedy:.3f} greedy)" in (
+        summary.footnote(benches[0])
+    )

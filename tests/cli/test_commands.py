@@ -3,6 +3,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import time
 from collections.abc import Callable
 
@@ -115,6 +116,63 @@ def test_compare_is_one_table_with_reasons(
     assert rows["text_majority_vote"]["spread"]
     assert "at most 1 member" in rows["single_model"]["not_run_because"]
     assert "moco report" in err
+
+
+def test_a_method_that_fails_in_a_comparison_is_a_row(
+    moco: Moco, tmp_path: pathlib.Path, models: list[str], task_file: str
+) -> None:
+    broken = tmp_path / "mine.py"
+    broken.write_text(BROKEN)
+    flags = [
+        f"--methods={broken}:Broken,best_on_dev,single_model",
+        f"--tasks={task_file}",
+        f"--models={','.join(models)}",
+        "--max_new_tokens=4",
+        f"--out={tmp_path / 'runs'}",
+        NO_CACHE,
+    ]
+    code, out, err = moco("compare", *flags)
+    assert code == 1
+    assert re.search(r"^colours +●? +best_on_dev ", out, re.MULTILINE)
+    assert f"broken on colours: failed: IndexError: of mine ({broken}:10), seed 42" in out
+    before, said, _ = err.partition("members alone")
+    assert said and "not run: single_model on colours: single_model takes at most 1" in before
+    with pytest.raises(IndexError, match="of mine"):
+        moco("compare", "--fail_fast", *flags)
+
+
+BROKEN = """
+import dataclasses
+from typing import ClassVar
+import moco_jax as moco
+
+@dataclasses.dataclass(frozen=True)
+class Broken(moco.Method):
+    name: ClassVar[str] = "broken"
+    def fit(self, bench):
+        raise IndexError("of mine")
+"""
+
+
+def test_what_a_comparison_leaves_out_is_said_at_its_start(
+    moco: Moco,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: pathlib.Path,
+    models: list[str],
+    task_file: str,
+) -> None:
+    from moco_jax.analysis import sweep
+
+    def stop(*_: object, **__: object) -> None:
+        raise ValueError("here the runs would begin")
+
+    monkeypatch.setattr(sweep, "compare", stop)
+    flags = [f"--tasks={task_file}", f"--models={','.join(models)}", f"--out={tmp_path}", NO_CACHE]
+    code, _, err = moco("compare", "--methods=all", *flags)
+    assert code == 2
+    before = err.partition("here the runs would begin")[0]
+    for method, field in (("weight_ties", "base_model"), ("text_structure", "structure_type")):
+        assert f"not run: {method}: {method} needs {field}" in before
 
 
 @pytest.mark.parametrize(

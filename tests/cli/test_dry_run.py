@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from moco_jax.cli import dry_run
+from moco_jax.methods import METHODS
 
 Moco = Callable[..., tuple[int, str, str]]
 
@@ -70,3 +71,40 @@ def test_a_batch_size_that_is_none_is_refused(
 def test_times_are_for_people() -> None:
     said = [dry_run.duration(seconds) for seconds in (0.25, 80, 600, 7200, 400_000)]
     assert said == ["0.25 s", "80 s", "10 min", "2 h", "4.6 days"]
+
+
+def test_compare_names_what_it_leaves_out(
+    moco: Moco, models: list[str], task_file: str, tmp_path: pathlib.Path
+) -> None:
+    code, shown, _ = moco(
+        "compare", "--methods=all", *flags_of(models, task_file, tmp_path / "runs")
+    )
+    assert code == 0
+    rows = {line.split()[0] for line in shown.splitlines()}
+    for method in METHODS:
+        left_out = re.search(rf"^not planned: {method}\b.*: .+", shown, re.MULTILINE)
+        assert (method in rows) != bool(left_out), method
+    for method, field in (
+        ("weight_ties", "base_model"),
+        ("text_structure", "structure_type"),
+        ("api_switch_generation", "selector_model_name"),
+    ):
+        assert f"not planned: {method}: {method} needs {field}" in shown
+    assert "not planned: weight_lorahub on colours" in shown
+
+
+def test_the_memory_of_helpers_is_counted(
+    moco: Moco, models: list[str], task_file: str, tmp_path: pathlib.Path
+) -> None:
+    one, other = models
+
+    def weights(model: str) -> str:
+        flags = flags_of([one], task_file, tmp_path / "runs")
+        setting = f"text_moa.aggregator_model={model}"
+        code, shown, _ = moco("compare", "--methods=text_moa", "--set", setting, *flags)
+        assert code == 0
+        found = re.search(r"memory  weights ([\d.]+) ", shown)
+        assert found is not None
+        return found[1]
+
+    assert float(weights(other)) == pytest.approx(2 * float(weights(one)), rel=0.1)
