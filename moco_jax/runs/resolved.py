@@ -4,22 +4,19 @@ import dataclasses
 import functools
 import hashlib
 import importlib.metadata
-import inspect
 import json
-import pathlib
 import platform
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
-from absl import logging
 
 from moco_jax.decoding.keys import ENGINE_VERSION
 from moco_jax.decoding.placement import Placement
 from moco_jax.decoding.render import effective_sampling
+from moco_jax.decoding.source import source_digest
 from moco_jax.method import Method
 from moco_jax.runs.config import RunConfig
 from moco_jax.tasks import Task
@@ -34,7 +31,7 @@ class Resolved:
 
     Attributes:
         config: what was asked for.
-        method: name of the method, hash of its code, hyperparameters.
+        method: name of the method, hash of its code and all that it leads to, hyperparameters.
         members: (name, identity) of the pool, in order.
         task: name and fingerprint.
         dtype: of the weights.
@@ -67,7 +64,7 @@ class Resolved:
         """Resolves a config whose method, task and members are at hand."""
         described = {
             "name": method.name,
-            "code": code_hash(method, config.method),
+            "code": source_digest(type(method)),
             "hyperparameters": all_hyperparameters(method),
         }
         named = {"name": task.name, "kind": task.kind, "fingerprint": task.fingerprint}
@@ -140,28 +137,6 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic | jax.Array):
         return np.asarray(value).tolist()
     raise TypeError(f"{value!r} is no JSON value; hyperparameters are numbers, texts and lists")
-
-
-def code_hash(method: Method, spec: str) -> str | None:
-    """sha256 of the file a method comes from; None where its code cannot be read.
-
-    So that an edited method is a new run, and not the finished one found again.
-    """
-    kind = type(method)
-    named = spec.rpartition(":")[0]
-    module = sys.modules.get(named) or sys.modules.get(kind.__module__)
-    for file in (named, getattr(module, "__file__", None) or ""):
-        if file.endswith(".py") and pathlib.Path(file).is_file():
-            return hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest()
-    try:
-        return hashlib.sha256(inspect.getsource(kind).encode()).hexdigest()
-    except (OSError, TypeError):
-        logging.warning(
-            "the code of %s cannot be read: a finished run of it is found again even after the "
-            "code changed; pass anew=True then",
-            method.name,
-        )
-        return None
 
 
 def versions() -> dict[str, str]:

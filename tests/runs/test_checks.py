@@ -14,7 +14,7 @@ from moco_jax.runs.planning.settle import settle
 from moco_jax.tasks import Gold
 
 CHOICES = testing.dummy_task("multiple_choice", 4)
-WRITTEN = testing.dummy_task("text_generation", 4)
+WRITTEN = dataclasses.replace(CHOICES, kind="ifeval")
 NO_GOLDS = dataclasses.replace(
     CHOICES, dev=dataclasses.replace(CHOICES.dev, golds=(Gold(("",)),) * len(CHOICES.dev))
 )
@@ -68,16 +68,16 @@ WRONG = [
     ("weight_slerp", {}, "takes at most 2 member"),
 ]
 OF_TASKS = [
-    ("self_consistency", {}, WRITTEN, "this one is text_generation"),
-    ("text_majority_vote", {}, WRITTEN, "this one is text_generation"),
-    ("text_slm_mux", {}, WRITTEN, "this one is text_generation"),
-    ("text_multiagent_refine", {"final": "vote"}, WRITTEN, "this one is text_generation"),
-    ("text_multiagent_refine", {"early_stop": True}, WRITTEN, "this one is text_generation"),
+    ("self_consistency", {}, WRITTEN, "this one is ifeval"),
+    ("text_majority_vote", {}, WRITTEN, "this one is ifeval"),
+    ("text_slm_mux", {}, WRITTEN, "this one is ifeval"),
+    ("text_multiagent_refine", {"final": "vote"}, WRITTEN, "this one is ifeval"),
+    ("text_multiagent_refine", {"early_stop": True}, WRITTEN, "this one is ifeval"),
     (
         "text_structure",
         {"structure_type": "chain", "report": "vote"},
         WRITTEN,
-        "this one is text_generation",
+        "this one is ifeval",
     ),
 ]
 ONE_MEMBER = [

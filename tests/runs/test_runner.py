@@ -178,7 +178,10 @@ def test_methods_go_by_name_and_by_file(pool, task, tmp_path):
     same = run(f"{copy}:Solo", pool, task, **settings)
     assert same.directory == first.directory
     copy = tmp_path / "mine2.py"
-    copy.write_text(file.read_text() + "# edited\n")
+    copy.write_text(file.read_text() + "# a remark\n")
+    assert run(f"{copy}:Solo", pool, task, **settings).directory == first.directory
+    copy = tmp_path / "mine3.py"
+    copy.write_text(file.read_text().replace("context.answer(0, items)", "context.answer(-2, items)"))
     assert run(f"{copy}:Solo", pool, task, **settings).directory != first.directory
     responses = load_system(first.directory, pool).ask(task.test.items[:2])
     assert [response.text for response in responses] == [
