@@ -10,7 +10,7 @@ import toy_methods
 from moco_jax import testing
 from moco_jax.method import NeedsError
 from moco_jax.methods import METHODS
-from moco_jax.runs import load_system, run, write_reference_log
+from moco_jax.runs import execution, load_system, run, write_reference_log
 from moco_jax.runs.config import RunConfig
 from moco_jax.runs.execution import read_result
 from moco_jax.runs.store import SqliteStore
@@ -120,7 +120,7 @@ def test_a_finished_run_is_found_again(finished, pool, task, monkeypatch):
     out = finished.directory.parent
     again = {"out": out, "sampling": testing.SHORT, "batch_size": 8}
     with monkeypatch.context() as patch:
-        patch.setattr(toy_methods.Relay, "fit", None)
+        patch.setattr(execution, "_fit", None)
         assert run(toy_methods.Relay, pool, task, **again) == finished
     anew = run(toy_methods.Relay, pool, task, anew=True, **again)
     assert anew.directory == finished.directory
@@ -181,7 +181,9 @@ def test_methods_go_by_name_and_by_file(pool, task, tmp_path):
     copy.write_text(file.read_text() + "# a remark\n")
     assert run(f"{copy}:Solo", pool, task, **settings).directory == first.directory
     copy = tmp_path / "mine3.py"
-    copy.write_text(file.read_text().replace("context.answer(0, items)", "context.answer(-2, items)"))
+    copy.write_text(
+        file.read_text().replace("context.answer(0, items)", "context.answer(-2, items)")
+    )
     assert run(f"{copy}:Solo", pool, task, **settings).directory != first.directory
     responses = load_system(first.directory, pool).ask(task.test.items[:2])
     assert [response.text for response in responses] == [
