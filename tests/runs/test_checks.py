@@ -108,9 +108,8 @@ def unreadable(monkeypatch):
     def read(*_):
         raise AssertionError("weights were read")
 
-    for name in ("load_checkpoint", "load_quantized"):
-        monkeypatch.setattr(f"moco_jax.pool.{name}", read)
-    monkeypatch.setattr("moco_jax.models.lora.load_adapter", read)
+    for name in ("pool.load_checkpoint", "pool.load_quantized", "models.lora_files.load_adapter"):
+        monkeypatch.setattr(f"moco_jax.{name}", read)
 
 
 def filled(value, places):
