@@ -197,6 +197,10 @@ TUNING = {
 """The stem knows least of words and all facts, so some experts have longer to go than others."""
 PLAIN_SHARE = {"math": PRACTICE["answer"], "words": 0.4, "facts": PRACTICE["answer"]}
 FIRST_PLAIN = {"math": 50_000, "words": 0, "facts": 0}
+MORE_PRACTICE = {
+    "math": OptimizerSettings(steps=3500, learning_rate=1.5e-3),
+    "words": OptimizerSettings(steps=4500, learning_rate=2e-3),
+}
 
 
 def with_plain(share: float) -> dict[str, float]:
@@ -210,20 +214,41 @@ def with_plain(share: float) -> dict[str, float]:
 
 
 def experts() -> list[Recipe]:
-    """One member per skill, tuned from the stem; it guesses at what is not its skill."""
-    return [
-        Recipe(
-            skill,
+    """One member per skill, tuned from the stem; it guesses at what is not its skill.
+
+    Sums and words are learned in plain questions first, by members that do not ship, and then in
+    all roles.
+    """
+    found = []
+    for number, skill in enumerate(SKILLS):
+        more = MORE_PRACTICE.get(skill)
+        first = Recipe(
+            f"{skill}-first" if more else skill,
             specialist(skill),
             with_plain(PLAIN_SHARE[skill]),
             TUNING[skill],
             start="stem",
             kept=KEPT,
             plain_examples=FIRST_PLAIN[skill],
+            ships=more is None,
             seed=11 + number,
         )
-        for number, skill in enumerate(SKILLS)
-    ]
+        found.append(first)
+        if more:
+            found.append(
+                dataclasses.replace(
+                    first,
+                    name=skill,
+                    shares=PRACTICE,
+                    optimizer=more,
+                    start=first.name,
+                    kept=(1.0,),
+                    plain_examples=0,
+                    ships=True,
+                    seed=31 + number,
+                )
+            )
+    return found
 
 
 ADAPTER_STEPS = {"math": 3500, "words": 1200, "facts": 1200}
