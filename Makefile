@@ -22,7 +22,7 @@ GIVEN := $(foreach name,$(BASED),--set weight_$(name).base_model=tiny:stem) \
   --set 'weight_layerwise.coefficients=$(CURVE)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test parity lint format bench compared comparison golden clean
+.PHONY: help demo test parity lint format bench compared comparison readme golden clean
 
 help:
 	@echo "make demo    install, let the tiny pool collaborate on tiny_mix, write a report"
@@ -30,6 +30,7 @@ help:
 	@echo "make parity  the same with the comparisons with PyTorch"
 	@echo "make lint    formatting, lint, import rules and types"
 	@echo "make comparison  run all methods on the packaged tasks; fills docs/comparison.md"
+	@echo "make readme  run the README's examples and show what they print"
 	@echo "make golden  see that demo and comparison answer as tests/golden/answers.json says"
 	@echo "make bench   measure everything in docs/performance.md anew (hours; an idle machine)"
 	@echo "make clean   remove the virtual environment, caches and demo results"
@@ -89,6 +90,9 @@ compared: $(VENV)/installed
 
 comparison: compared
 	$(BIN)/python experiments/fill_comparison_page.py --results=$(COMPARED) --page=docs/comparison.md
+
+readme: $(VENV)/installed
+	$(BIN)/python experiments/fill_readme.py
 
 golden: demo compared
 	$(BIN)/python experiments/check_golden.py --part=demo --results=$(DEMO)
