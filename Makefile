@@ -90,6 +90,7 @@ compared: $(VENV)/installed
 
 comparison: compared
 	$(BIN)/python experiments/fill_comparison_page.py --results=$(COMPARED) --page=docs/comparison.md
+	$(BIN)/python experiments/measure_merging.py --page=docs/levels/weight.md
 
 readme: $(VENV)/installed
 	$(BIN)/python experiments/fill_readme.py
