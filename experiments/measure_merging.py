@@ -1,4 +1,4 @@
-"""How far merges of the tiny experts may go from their base: fills a table of docs/levels/weight.md.
+"""How far merges of the tiny experts may go from their base: a table of docs/levels/weight.md.
 
     python experiments/measure_merging.py --page=docs/levels/weight.md
 
