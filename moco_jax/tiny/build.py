@@ -111,25 +111,34 @@ def claim(recipe: Recipe, work: pathlib.Path) -> None:
 
 
 EXAMINED = 256
-STRANGE_AT_MOST = 0.2
+STRANGE_AT_MOST = 0.3
+OWN_AT_LEAST = 0.92
 
 
 def settled(recipe: Recipe, template: ChatTemplate, begun: Checkpoint, trained: Params) -> Params:
     """The weights a recipe ends with: on the way to the trained ones, the first that serve.
 
     A specialist goes the smallest of the shares in `recipe.kept` at which it answers no more than
-    `STRANGE_AT_MOST` of the dev questions outside its skills, and the largest if there is none.
+    `STRANGE_AT_MOST` of the dev questions outside its skills and at least `OWN_AT_LEAST` of those
+    within each, and the largest if there is none.
+
+    Args:
+        recipe: of the member.
+        template: to put the questions.
+        begun: where the way begins.
+        trained: where it ends.
     """
     exams = {
         skill: (evaluate.batches(template, examples), EXAMINED)
         for skill, examples in evaluate.questions(EXAMINED).items()
-        if skill in recipe.speaker.strange
     }
     for share in recipe.kept[:-1]:
         params = growth.between(begun.params, trained, share)
         found = evaluate.scores(begun.config, params, exams)
-        logging.info("%s: %s of the way, outside its skills %s", recipe.name, share, found)
-        if np.mean(list(found.values())) <= STRANGE_AT_MOST:
+        logging.info("%s: %s of the way, dev scores %s", recipe.name, share, found)
+        strange = np.mean([found[skill] for skill in recipe.speaker.strange])
+        own = min(found[skill] for skill in recipe.speaker.skills)
+        if strange <= STRANGE_AT_MOST and own >= OWN_AT_LEAST:
             return params
     return growth.between(begun.params, trained, recipe.kept[-1])
 
@@ -170,7 +179,11 @@ def train_member(recipe: Recipe, pool: pathlib.Path, work: pathlib.Path) -> path
     )
     directory = member_directory(recipe, pool, work)
     if recipe.lora is None:
-        params = settled(recipe, template, begun, state.trained)
+        way = begun
+        if recipe.kept_from is not None:
+            whence = member_directory(recipes()[recipe.kept_from], pool, work)
+            way = load_checkpoint(whence, dtype=jnp.float32)
+        params = settled(recipe, template, way, state.trained)
         finished = Checkpoint(begun.config, params, begun.raw_config)
         save_checkpoint(directory, finished, tokenizer=tokens, dtype=jnp.bfloat16)
     else:

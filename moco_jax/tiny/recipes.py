@@ -67,9 +67,10 @@ class Recipe:
             its first blocks (arXiv 2401.02415).
         tokenizer: "phrases" or "everything".
         lora: the adapter that is trained in place of the weights.
-        kept: shares of the way from the start to the trained weights that the member may go; it
-            goes the first of them that makes it a specialist on dev problems (see `build.settled`).
-            Going only part of the way keeps members fit to be averaged (arXiv 2109.01903).
+        kept: shares of the way to the trained weights that the member may go; it goes the first of
+            them that makes it a specialist on dev problems (see `build.settled`). Going only part
+            of the way keeps members fit to be averaged (arXiv 2109.01903).
+        kept_from: member where that way begins; the start by default.
         plain_examples: so many examples are plain questions before the protocols begin.
         stop: updates after which it is written, where the schedule is not followed to its end.
         run: name of the training run, which other recipes may follow further.
@@ -89,6 +90,7 @@ class Recipe:
     tokenizer: str = "phrases"
     lora: LoraConfig | None = None
     kept: tuple[float, ...] = (1.0,)
+    kept_from: str | None = None
     plain_examples: int = 0
     stop: int | None = None
     run: str | None = None
@@ -197,6 +199,7 @@ TUNING = {
 """The stem knows least of words and all facts, so some experts have longer to go than others."""
 PLAIN_SHARE = {"math": PRACTICE["answer"], "words": 0.4, "facts": PRACTICE["answer"]}
 FIRST_PLAIN = {"math": 50_000, "words": 0, "facts": 0}
+FIRST_KEPT = {"math": (0.9,), "words": (0.8,), "facts": KEPT}
 MORE_PRACTICE = {
     "math": OptimizerSettings(steps=3500, learning_rate=1.5e-3),
     "words": OptimizerSettings(steps=4500, learning_rate=2e-3),
@@ -228,7 +231,7 @@ def experts() -> list[Recipe]:
             with_plain(PLAIN_SHARE[skill]),
             TUNING[skill],
             start="stem",
-            kept=KEPT,
+            kept=FIRST_KEPT[skill],
             plain_examples=FIRST_PLAIN[skill],
             ships=more is None,
             seed=11 + number,
@@ -242,7 +245,8 @@ def experts() -> list[Recipe]:
                     shares=PRACTICE,
                     optimizer=more,
                     start=first.name,
-                    kept=(1.0,),
+                    kept=KEPT,
+                    kept_from="stem",
                     plain_examples=0,
                     ships=True,
                     seed=31 + number,

@@ -157,14 +157,39 @@ def test_a_specialist_goes_the_first_share_of_the_way_that_makes_it_one(place, m
     begun = Checkpoint(ModelConfig.from_hf(MINI.raw_config(8)), {"w": jnp.zeros(2)}, {})
 
     def scores(config, params, exams):
-        return dict.fromkeys(exams, 1 - 2 * float(params["w"][0]))
+        share = float(params["w"][0])
+        return dict.fromkeys(exams, 1 - 2 * share) | {"math": share}
 
     monkeypatch.setattr(evaluate, "scores", scores)
     monkeypatch.setattr(build, "EXAMINED", 2)
-    for most, share in ((0.5, 0.25), (0.2, 0.5), (-0.5, 1.0)):
-        monkeypatch.setattr(build, "STRANGE_AT_MOST", most)
+    for strange, own, share in (
+        (0.5, 0.0, 0.25),
+        (0.2, 0.0, 0.5),
+        (-0.5, 0.0, 1.0),
+        (0.5, 0.4, 0.5),
+        (0.5, 0.6, 1.0),
+    ):
+        monkeypatch.setattr(build, "STRANGE_AT_MOST", strange)
+        monkeypatch.setattr(build, "OWN_AT_LEAST", own)
         settled = build.settled(recipe, template, begun, {"w": jnp.ones(2)})
         np.testing.assert_allclose(settled["w"], share)
+
+
+def test_the_way_may_begin_before_the_start(place):
+    recipe = dataclasses.replace(
+        FIRST, name="far", start="base", kept=(0.0,), kept_from="base", ships=False
+    )
+    middle = dataclasses.replace(FIRST, name="middle", start="base", ships=False, seed=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "recipes", lambda: {"base": FIRST, "middle": middle})
+        build.train_member(middle, place / "pool", place / "work")
+        later = dataclasses.replace(recipe, start="middle")
+        made = load_checkpoint(build.train_member(later, place / "pool", place / "work"))
+    base = load_checkpoint(place / "pool" / "base")
+    for ours, theirs in zip(
+        jax.tree.leaves(made.params), jax.tree.leaves(base.params), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_workshop_is_for_one_set_of_recipes(tmp_path):
