@@ -18,14 +18,21 @@ OWN = "mine.py:product_of_experts,mine.py:midpoint"
 EXPERTS = "tiny:math,tiny:words,tiny:facts"
 
 
-def printed(command: list[str], folder: pathlib.Path = ROOT) -> str:
-    """What a command writes to its standard output; its errors are shown and end this script."""
+def printed(command: list[str], folder: pathlib.Path = ROOT, notes: bool = False) -> str:
+    """What a command prints; where it fails, so does this script.
+
+    Args:
+        command: the command line.
+        folder: where it runs.
+        notes: whether what stands beside a table, on the standard error, belongs to it.
+    """
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         command,
         cwd=folder,
         env=os.environ | {"PYTHONPATH": path},
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if notes else None,
         text=True,
         check=True,
     )
@@ -39,8 +46,10 @@ def moco(*arguments: str) -> list[str]:
 
 
 def demo() -> str:
-    """What `make demo` prints."""
-    return printed(["make", "--silent", f"VENV={pathlib.Path(sys.prefix)}", "demo"])
+    """What `make demo` prints, without the messages of its log."""
+    command = ["make", "--silent", f"VENV={pathlib.Path(sys.prefix)}", "demo"]
+    lines = printed(command, notes=True).splitlines()
+    return "\n".join(line for line in lines if not line.startswith(("Installing ", "moco: ")))
 
 
 def from_python(code: str) -> str:
