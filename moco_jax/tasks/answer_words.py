@@ -74,7 +74,7 @@ BECAUSE = (
 """What may follow a stated letter without a comma."""
 
 CHOOSE = (
-    r"(?:(?<!\w)(?:i'd say|i would say|choose|chose|choosing"
+    r"(?:(?<!\w)(?:i'd say|i would say|choose|chose|chosen|choosing"
     r"|pick|picked|picking|select|selected|selecting|go with|going with|opt for|settle on"
     r"|vote for|wähle|nehme|choisis|sélectionne|opte pour|elijo|escojo"
     r"|selecciono|opto por|escolho|seleciono|scelgo|seleziono|kies|väljer|aleg|wybieram|vybírám"

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from moco_jax.tasks import answer_words as words
 from moco_jax.tasks.choice_statements import (
     Binding,
     Statement,
@@ -34,6 +35,7 @@ from moco_jax.tasks.templates import LETTERS
 
 LONGEST = 16_000  # characters at the end, and a quarter at the start, searched for statements
 MENTION = re.compile(r"(?<![\w(])\(([A-Za-z])\)|(?<!\w)([A-Z])\)|\*\*\(?([A-Z])[).:]?\*\*")
+HEADED = re.compile(rf"^[\W_]{{0,6}}(?:{words.OPTION})[\W_]{{1,3}}([A-Z])(?!\w)", re.M | re.I)
 CLOSING = re.compile(
     r"(?:(?:\n|(?:[,:;.!?]|\b(?:is|be|so|therefore|thus|hence)|it's)\s{1,3})[\W_]{0,3}([A-Z])"
     r"|(?<![\w'])\(?([A-Z])\)? (?:is|it is))[\W_]{0,6}\Z",
@@ -116,7 +118,8 @@ def _leading(text: str, letters: str, options: Sequence[str], *, alone: bool = F
         alone: whether nothing but the option's own text may stand with it, on its line or in its
             sentence.
     """
-    start = re.match(r"[\W_]{0,20}(?=[A-Za-z])", text)
+    named = words.OPTION if alone else "(?!)"
+    start = re.match(rf"[\W_]{{0,20}}(?P<option>(?:{named})[\W_]{{1,3}})?(?=[A-Za-z])", text, re.I)
     match = None if start is None else letter_at(text, start.end())
     if match is None:
         return None
@@ -127,11 +130,11 @@ def _leading(text: str, letters: str, options: Sequence[str], *, alone: bool = F
     if letter not in letters or (match["letter"] in "aI" and text[end : end + 1] == " "):
         return None
     listed = {found.group(1) for found in LINE_LETTER.finditer(text)}
+    if start is not None and start["option"]:
+        listed |= {found.group(1) for found in HEADED.finditer(text)}
     # Who begins a list with another letter than A has answered before it
-    if (
-        (len(listed) > 1 and not (alone and letter != "A"))
-        or ruled_out(text, end)
-        or ruled_out(text, mark_at(text, match, options))
+    if (len(listed) > 1 and not (alone and letter != "A")) or ruled_out(
+        text, mark_at(text, match, options)
     ):
         return None
     if alone:

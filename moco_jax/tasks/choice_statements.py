@@ -18,7 +18,8 @@ LETTER = re.compile(
     rf"(?P<opening>{_OPENING})(?:\\(?:text|mathrm|textbf|boxed?)\{{\s?)?\(?"
     r"(?P<letter>[A-ZАВСЕ]|[a-z])"
     r"(?=\Z|[)\]}*_\"`$,;!?：:”’>。、|»」』]|\.(?!\w)|['’](?:(?!\w)|d[ıiuü]r|t[ıiuü]r)"
-    rf"|\s{{0,2}}\n|\s{{1,4}}(?:\Z|[-–—(|\n]|(?i:{words.BECAUSE})(?!\w))|(?<=[A-Z])\s?[{_CJK}])"
+    rf"|\s{{0,2}}\n|\s{{1,4}}(?:\Z|[-–—(|\n]|(?i:{words.BECAUSE})(?!\w)"
+    rf"|(?i:{words.NOT_BEFORE})\s[(*]{{0,2}}[A-Z](?!\w))|(?<=[A-Z])\s?[{_CJK}])"
 )
 _LOOKALIKES = str.maketrans("АВСЕ", "ABCE")
 
@@ -50,6 +51,8 @@ _VERDICT = re.compile(
     rf"(?:(?:the|la|le|el|il|der|die|das|de|det|most|clearly|definitely|therefore|thus|daher|also"
     rf"|donc|only|a|o|{words.OPTION}|{words.ANSWER}) ?){{0,4}}"
     rf"(?:{words.CORRECT}|(?<=\s)(?:the |die |la |le |el |il |de )?{words.ANSWER})"
+    r"|[)\]*_]{0,4}\s(?:remains|is left|bleibt(?: übrig)?|reste|queda|resta)"
+    r"(?=\s{0,2}(?:[.!,;\n]|\Z))"
     rf"|[)\]*_]{{0,4}}(?:이|가|が|을|를|を|は|是)?\s?(?:{words.CORRECT_UNSPACED}|選び|選択)",
     re.IGNORECASE,
 )
@@ -59,7 +62,8 @@ MARKED = re.compile(rf"(?<![{_WORDLY}])[(\[*_]{{0,3}}(?P<letter>[A-Z])(?![{_WORD
 _BOTH = re.compile(r"(?<!\w)[A-Z]\)?\s?(?:and|&|und|et|y|e|und auch|和)\s?\Z")
 # "The second best answer is D" states nothing.
 _SECOND = re.compile(
-    r"(?<!\w)(?:second|next|other|another|wrong|incorrect|false|tempting|common|zweite?|zweitbeste"
+    r"(?<!\w)(?:second|next|other|another|wrong|incorrect|false|rejected|eliminated|discarded|excluded"
+    r"|tempting|common|zweite?|zweitbeste|verworfene|abgelehnte|rejetée|descartada|rechazada"
     r"|falsche|andere|deuxième|mauvaise|otra|segunda|altra|seconda|другой|второй)"
     r"\s(?:best |possible |likely |most likely ){0,2}\Z",
     re.IGNORECASE,
@@ -69,13 +73,19 @@ SEVERAL = re.compile(
     r"(?:and |or )?(?P<letter>[A-Z])[)\]*_]{0,4}\s{0,2}(?:[.!;\n]|\Z)"
 )
 BUT = re.compile(
-    r"(?:(?:\bnot|\bnicht|\bpas|\bno|\bnon|\bnão|\bне|\bniet)\s|不是)[(*\"]{0,3}[A-Z][)*\"]{0,3}"
+    r"(?:(?:\bnot|n't|n’t|\bnicht|\bpas|\bno|\bnon|\bnão|\bне|\bniet)\s|不是)[(*\"]{0,3}[A-Z][)*\"]{0,3}"
     r",?\s?(?:but(?: rather)?|sondern|mais|sino|ma|mas|а|maar|而是)\s?[(*\"]{0,3}"
     rf"(?P<letter>[A-Z])(?![{_WORDLY}])"
 )
 CHECKED = re.compile(
     r"^[ \t|*(>-]{0,8}([A-Z])[)*.:| \t][^\n]{0,400}?"
     r"(?:[✅✔✓☑]|\|\s{0,4}(?:yes|correct|true|right|ja|oui|sí)\s{0,4}\|[ \t]*$)",
+    re.MULTILINE | re.IGNORECASE,
+)
+# "B) correct", "B: yes", alone on a line
+CALLED = re.compile(
+    rf"^[ \t*(>-]{{0,8}}([A-Z])[)*.:]{{1,4}}[ \t]{{1,4}}({words.CORRECT}"
+    r"|yes|ja|oui|sí|sì|sim|да|是)[.!]?[ \t]*$",
     re.MULTILINE | re.IGNORECASE,
 )
 _INTRODUCED = re.compile(
@@ -101,6 +111,8 @@ _UNREAL = re.compile(
     r"|fuese|sería|hubiera|fosse|sarebbe|seria|бы|был[аои]?|كان|كانت)(?!\w)|如果|假如|もし|なら|만약",
     re.IGNORECASE,
 )
+# "D serait correcte pour l'Italie"
+_CONDITIONAL = re.compile(r"(?<!\w)(?:would|wäre|serait|sería|sarebbe|seria)(?!\w)", re.IGNORECASE)
 SENTENCE_END = re.compile(r"[.!?;。！？\n](?=\s|\Z|[" + _CJK + r"])|\n")
 
 
@@ -130,7 +142,7 @@ def statements(text: str, letters: str, options: Sequence[str]) -> list[Statemen
         options: their folded texts.
     """
     found = [*_spoken(text, letters, options), *_judged(text, options), *_opposed(text)]
-    found += [*_checked(text), *_tabled(text)]
+    found += [*_checked(text, options), *_tabled(text)]
     return sorted(found, key=lambda one: (one.start, one.end))
 
 
@@ -162,6 +174,8 @@ def _spoken(text: str, letters: str, options: Sequence[str]) -> Iterator[Stateme
     """What follows the words for answers, options and choosing."""
     for match in SPEAKS.finditer(text):
         kind, start = match.lastgroup or "", match.start()
+        if kind == "correct" and fold(match.group()) in options:
+            continue  # "True" may be an option itself
         end, linked = _filled(text, match.end())
         if kind in ("answer", "correct", "choose") and not negated(text, start):
             exact = exactly_at(text, end, letters, options)
@@ -212,7 +226,8 @@ def _lettered(
         return None
     if negated(text, start) or negated(text, letter.start("letter")) or text[end : end + 1] == "?":
         return None
-    if ruled_out(text, end, at_once=True) or ruled_out(text, behind, at_once=True):
+    # "B) False" need not be false: that may be the option's text
+    if ruled_out(text, behind, at_once=True):
         return None
     several = SEVERAL.match(text, end)
     if found not in letters:
@@ -262,7 +277,9 @@ def _judged(text: str, options: Sequence[str]) -> Iterator[Statement]:
             if verdict is None or _ASKED.match(text, verdict.end()):
                 continue
             if not negated(text, match.start()) and not ruled_out(text, end, at_once=True):
+                unreal = _CONDITIONAL.search(verdict.group()) is not None
                 binding = _binding(text, match.start(), verdict.end(), "stated")
+                binding = "supposed" if unreal else binding
                 both = _BOTH.search(text[max(0, match.start() - 8) : match.start()])
                 letter = NONE if both else match["letter"]
                 yield Statement(match.start(), end, letter, binding)
@@ -275,9 +292,10 @@ def _opposed(text: str) -> Iterator[Statement]:
         yield Statement(match.start(), match.end(), match["letter"], "stated")
 
 
-def _checked(text: str) -> Iterator[Statement]:
-    """The one line of a list or table whose option is ticked."""
-    ticked = list(CHECKED.finditer(text))
+def _checked(text: str, options: Sequence[str]) -> Iterator[Statement]:
+    """The one line of a list or table whose option is ticked, or called right."""
+    called = (match for match in CALLED.finditer(text) if fold(match[2]) not in options)
+    ticked = sorted([*CHECKED.finditer(text), *called], key=lambda match: match.start())
     if len({match.group(1) for match in ticked}) == 1:
         yield Statement(ticked[-1].start(), ticked[-1].end(), ticked[-1].group(1).upper(), "stated")
 

@@ -9,6 +9,7 @@ import itertools
 import re
 import textwrap
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moco_jax.tasks.markup import strip_thinking
@@ -24,9 +25,12 @@ _FENCE = re.compile(
     re.DOTALL,
 )
 _QUOTE = re.compile(r"[ \t]{0,8}(?:>[ \t]?)+")
-_TAGS = re.compile(r"</?(?:code|pre|python)>|\[/?(?:BEGIN|DONE|PYTHON|CODE)\]", re.IGNORECASE)
+_TAGS = re.compile(
+    r"</?(?:code|pre|python)(?:\s[^<>\n]{0,80})?>|\[/?(?:BEGIN|DONE|PYTHON|CODE)\]", re.IGNORECASE
+)
 _DEFINITION = re.compile(r"([ \t]{1,40})(?:def|class|from|import|async def|@)[ \t]*\w")
-_CODE_LINE = re.compile(r"(?:def|class|from|import|async def|@)[ \t]*[\w]|[A-Za-z_]\w{0,60} ?= ?\S")
+_STATEMENT = re.compile(r"(?:def|class|from|import|async def|@)[ \t]*[\w]")
+_CODE_LINE = re.compile(rf"{_STATEMENT.pattern}|[A-Za-z_]\w{{0,60}} ?= ?\S")
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ def find_code(text: str, function: str | None, prompt_code: str) -> str | None:
 
     The last Python block that defines the function counts, then any block that does, then code
     between prose, then a body that completes the prompt's code, then the last block as it is.
+    Blocks in front of a block that give it names it lacks, such as imports, are put before it.
 
     Args:
         text: a model's output.
@@ -52,10 +57,10 @@ def find_code(text: str, function: str | None, prompt_code: str) -> str | None:
     found = [block for block in blocks(text) if block.source.strip()]
     python = [block.source for block in found if block.tag in PYTHON_TAGS]
     sources = [*(block.source for block in found if block.tag not in PYTHON_TAGS), *python]
-    for block in reversed(sources):
-        for source in (block, textwrap.dedent(block)):
+    for place in reversed(range(len(sources))):
+        for source in (sources[place], textwrap.dedent(sources[place])):
             if defines(source, function):
-                return without_prose(source)
+                return _with_parts(without_prose(source), sources[:place])
     bare = _TAGS.sub("\n", text)
     trimmed = [trim(source) for source in (*sources[-1:], bare, _indented(bare))]
     for program in trimmed:
@@ -85,7 +90,8 @@ def blocks(text: str) -> list[Block]:
             fence, tag, lines = match[1], match[2].lower(), []
             margin = line[: match.start(1)]
             if match[3].strip():  # words after the tag are code on the fence's own line, or notes
-                lines = [match[3].strip().rstrip("`")] if "`" in match[3] else []
+                code = "`" in match[3] or _STATEMENT.match(match[3].strip())
+                lines = [match[3].strip().rstrip("`")] if code else []
         elif fence and match is not None and match[1][0] == fence[0] and len(match[1]) >= 3:
             found.append(Block(tag, "\n".join(lines)))
             fence = ""
@@ -217,6 +223,25 @@ def without_prose(source: str) -> str:
         if _is_prose(node, known):
             del lines[node.lineno - 1 : node.end_lineno]
     return "\n".join(lines)
+
+
+def _with_parts(source: str, before: Sequence[str]) -> str:
+    """A program behind those of the blocks before it that define a name which it lacks."""
+    parts = [source]
+    for block in map(textwrap.dedent, reversed(before)):
+        tree, whole = parse(block), parse("\n".join(parts))
+        if tree is not None and whole is not None and defined_names(tree) & _lacking(whole):
+            parts.insert(0, without_prose(block))
+    return "\n\n".join(parts) if len(parts) > 1 else source
+
+
+def _lacking(tree: ast.Module) -> set[str]:
+    """Names that a module reads, and neither it nor Python gives a value."""
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    given = {node.id for node in names if not isinstance(node.ctx, ast.Load)}
+    given |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+    return read - given - defined_names(tree) - set(dir(builtins))
 
 
 def _is_prose(node: ast.stmt, known: set[str]) -> bool:

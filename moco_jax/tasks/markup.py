@@ -9,13 +9,16 @@ import re
 THINK_OPEN = "<think>"
 THINK_CLOSE = "</think>"
 
-BOX = re.compile(r"\\box(?:ed)?[ \t]{0,4}\{")
-BOX_SPACE = re.compile(r"\\box(?:ed)?[ \t]{1,4}(?![ \t{\n])")
-WRAPPING = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it)|mbox|box|boxed)\s?\{")
+BOX = re.compile(r"\\f?box(?:ed)?[ \t]{0,4}\{")
+BOX_SPACE = re.compile(r"\\f?box(?:ed)?[ \t]{1,4}(?![ \t{\n])")
+WRAPPING = re.compile(
+    r"\\(?:text(?:bf|it|rm|sf|normal)?|math(?:rm|bf|it|sf)|operatorname|[mf]?box|boxed|rm|bf|it)\s?\{"
+    r"|\{\\(?:rm|bf|it|sf)\s"
+)
 TAG_OPEN = re.compile("<answer>", re.IGNORECASE)
 TAG_CLOSE = re.compile("</answer>", re.IGNORECASE)
 BRACKET_RUN = re.compile(r"[()\[\]{}<>]+(?: [()\[\]{}<>]+)*", re.ASCII)
-BEHIND_DIGIT = re.compile(r"\d\s?(?:\\[,;:! ]|~)?\s?\Z")
+BEHIND_DIGIT = re.compile(r"(?:\d\}?|\\pi)\s?(?:\\[,;:! ]|~)?\s?\Z")
 UNIT_OPENS = re.compile(r"\s?(?:(?!(?:st|nd|rd|th)\b)[^\W\d_]{2}|[mgshlJNVW]\s?[}/^])")
 WRAPPERS = (("**", "**"), ("__", "__"), ("*", "*"), ("`", "`"), ("$", "$"), ('"', '"'), ("'", "'"))
 LATEX_WRAPPERS = (("\\(", "\\)"), ("\\[", "\\]"), ("“", "”"), ("‘", "’"), ("「", "」"))
@@ -85,14 +88,17 @@ def tagged(text: str) -> str | None:
 
 
 def unwrap(text: str) -> str:
-    r"""Replaces `\text{x}` and its kin, boxes included, by `x`."""
-    starts = {match.end() - 1: match.start() for match in WRAPPING.finditer(text)}
+    r"""Replaces `\text{x}`, `{\rm x}` and their kin, boxes included, by `x`."""
+    starts = {
+        match.start() if match.group().startswith("{") else match.end() - 1: match.span()
+        for match in WRAPPING.finditer(text)
+    }
     if not starts:
         return text
     cuts: list[tuple[int, int]] = []
     for left, right in closing_braces(text).items():
         if left in starts:
-            cuts += [(starts[left], left + 1), (right, right + 1)]
+            cuts += [starts[left], (right, right + 1)]
     kept: list[str] = []
     position = 0
     for start, end in sorted(cuts):

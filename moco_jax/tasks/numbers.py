@@ -24,7 +24,7 @@ _POWER = (
     r"(?:[e](?P<e>[+-]?\d{1,4})|\s?(?:\*|x|×|\\times|\\cdot)\s?10\s?\^\s?\{?(?P<p>[+-]?\d{1,4})\}?)"
 )
 DECIMAL = re.compile(rf"(?P<sign>[+-]?)\s?(?P<body>{_DECIMAL}){_POWER}?", re.IGNORECASE | re.ASCII)
-SPACED_THOUSANDS = re.compile(r"[+-]?[$€£¥]?\d{1,3}(?: \d{3})+(?:\.\d+)?", re.ASCII)
+SPACED_THOUSANDS = re.compile(r"[+-]?[$€£¥₹₽₩]?\d{1,3}(?: \d{3})+(?:\.\d+)?", re.ASCII)
 FRACTION = re.compile(r"([+-]?)\s?(?:(\d+)\s)?([+-]?\d+)\s?/\s?([+-]?\d+)", re.ASCII)
 FRAC = re.compile(
     r"([+-]?)\s?(\d*)\s?\\[dtc]?frac\s?(?:\{\s?([+-]?\d+)\s?\}|(\d))\s?(?:\{\s?([+-]?\d+)\s?\}|(\d))",
@@ -64,7 +64,7 @@ def _without_units(text: str) -> str:
     text = re.sub(
         r"(?:\\?%|\^ ?\{?\\circ\}?|°|\\degree| (?:dollar|degree|unit)s?| usd| percent)$", "", text
     ).rstrip()
-    return re.sub(r"^(?:\\approx|≈)? ?([+-]?) ?[$€£¥]? ?", r"\1", text)
+    return re.sub(r"^(?:\\approx|≈)? ?([+-]?) ?[$€£¥₹₽₩]? ?", r"\1", text)
 
 
 def _parse_decimal(text: str) -> Number | None:

@@ -11,8 +11,10 @@ SHORT_OPTION = 4  # characters; shorter option texts turn up by chance
 WINDOW = 400  # characters after a declaration that are looked at
 
 _RULED_OUT = (
-    rf"\s{{0,2}}[(:–—-]?\s?(?:(?:{words.IS}|seems|looks|must be|이|가|が)\s{{0,2}})?"
-    rf"(?:(?:n'est pas|not|nicht|no)?\s?{words.WRONG}"
+    rf"(?:[^\S\n]{{0,2}}[(:–—-]?[^\S\n]?|(?<=:)\s{{1,2}})"
+    rf"(?:(?:{words.IS}|seems|looks|must be|이|가|が)\s{{0,2}})?"
+    # "B. Wrong answers: A, C, D" does not speak of B
+    rf"(?:(?:n'est pas|not|nicht|no)?\s?{words.WRONG}(?!\s\w{{1,12}}\s?[:：])"
     rf"|{words.NOT}(?!\s{{1,2}}[(*]{{0,2}}(?-i:[A-Z])(?![\w']))|[❌✗✘✖])"
 )
 RULED_OUT = re.compile(rf"[)\]*_.:]{{0,4}}{_RULED_OUT}", re.IGNORECASE)

@@ -26,7 +26,11 @@ _TEMPERATURE = re.compile(
 )
 _DEGREES = {"c": "celsius", "f": "fahrenheit"}
 # A thin space between a number and a word stays a space.
-_THIN_UNIT = re.compile(r"(?<=\d)\s?(?:\\[,;: ]|~)\s?(?=[^\W\d_]{2})")
+_THIN_UNIT = re.compile(r"(?:(?<=\d)|(?<=\\pi))\s?(?:\\[,;: ]|~)\s?(?=[^\W\d_]{2})")
+# "**18** eggs", "$18$ eggs", "\(18\) eggs"
+_SET_NUMBER = re.compile(
+    r"\s*(?:(\*\*|__|\$)([^\s*$]{1,60})\1|\\\(\s?(\S{1,60}?)\s?\\\))(?=\s[^\W\d_])"
+)
 _RENAMED = ((r"\dfrac", r"\frac"), (r"\tfrac", r"\frac"), (r"\cfrac", r"\frac"))
 _OPERATORS = {"times": "*", "cdot": "*", "div": "/", "leq": "<=", "le": "<=", "geq": ">="}
 _OPERATORS |= {"ge": ">=", "lt": "<", "gt": ">", "ne": "!=", "neq": "!=", "pi": "pi"}
@@ -61,6 +65,9 @@ def canonical_text(text: str) -> str:
 
 def plain(text: str) -> str:
     r"""Case-folded, without markup and spacing commands, one form per character and command."""
+    number = _SET_NUMBER.match(text)
+    if number is not None:
+        text = (number[2] or number[3]) + text[number.end() :]
     text = _TEMPERATURE.sub(lambda match: f" {_DEGREES[match.group(1).lower()]}", text)
     text = unicodedata.normalize("NFKC", text.translate(_CHARACTERS)).replace("{,}", ",")
     text = _THIN_UNIT.sub(" ", text)

@@ -13,19 +13,24 @@ LONGEST = 80  # characters of a unit
 MOST_WORDS = 8
 
 _NUMBER = (
-    r"[+-]?\s?[$€£¥₹₽]?\s?"
+    r"[+-]?\s?[$€£¥₹₽₩]?\s?"
     r"(?:\d[\d,.]*(?:\s?/\s?\d+)?(?:e[+-]?\d{1,4})?|\.\d+|\\frac\s?\{\d+\}\s?\{\d+\})"
 )
-_CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\u0e00-\u0e7f"
+_CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\u0900-\u09ff\u0e00-\u0e7f"
+_MARKS = "\u0900-\u0dff\u0e31-\u0e4e\u064b-\u0652"  # vowel signs, which are no letters to Python
 SPLIT = re.compile(
     rf"(?:(?:us|au|ca|hk)\$|(?:usd|eur|gbp|rs\.?|rmb|inr)\s?)?(?P<number>{_NUMBER})"
-    rf"(?P<unit>\s\S.*|[€£¥₹₽¢元円원][^\d]*|[{_CJK}][^\d]*|(?:mm|cm|km|kg|mg|ml|lbs?|oz|ft|mph|min|hrs?"
+    rf"(?P<unit>\s\S.*|[€£¥₹₽₩¢元円원][^\d]*|[{_CJK}][^\d]*|(?:mm|cm|km|kg|mg|ml|lbs?|oz|ft|mph|min|hrs?"
     r"|kmh|km/h|m/s|eur|usd|gbp)(?:\^\{?[23]\}?)?)?",
     re.DOTALL,
 )
 UNIT = re.compile(
-    r"\(?[^\W\d_][^\W\d_'’.-]*(?:\^?\{?-?[123]\}?)?(?:[/*·-][^\W\d_]+\.?(?:\^?\{?-?[123]\}?)?)*[.)]{0,2}"
-    r"|[€£¥$₹₽¢]|/|per"
+    rf"\(?[^\W\d_](?:[^\W\d_'’.-]|[{_MARKS}])*(?:\^?\{{?-?[123]\}}?)?(?:[/*·-][^\W\d_]+\.?(?:\^?\{{?-?[123]\}}?)?)*[.)]{{0,2}}"
+    r"|[€£¥$₹₽₩¢]|/|per"
+)
+EXPRESSION = re.compile(
+    r"(?P<expression>[^\s]*\\(?:pi|sqrt|frac)(?:[^\s]*|\s?\{[^{}]{1,40}\}))"
+    r"\s(?P<unit>[^\W\d_]{2}[^\\]*|[a-z]\^?[23]?)"
 )
 # Single letters that are units; others are variables.
 _LETTERS = frozenset("mgshl")
@@ -71,7 +76,19 @@ def parse_measure(text: str) -> Measure | None:
     number, unit = parse_number(match["number"]), (match["unit"] or "").strip()
     if number is None or not _is_unit(unit):
         return None
-    return Measure(number, " ".join(map(_singular, unit.strip("().").split())))
+    return Measure(number, _one_form(unit))
+
+
+def split_unit(text: str) -> tuple[str, str]:
+    r"""An expression in LaTeX, as `12\pi`, and the unit behind it in one form, empty for none.
+
+    Args:
+        text: in the form that `spelling.plain` gives.
+    """
+    match = EXPRESSION.fullmatch(text)
+    if match is None or not _is_unit(match["unit"]):
+        return text, ""
+    return match["expression"], _one_form(match["unit"])
 
 
 def goes_on(text: str) -> bool:
@@ -101,6 +118,10 @@ def _may_measure(word: str) -> bool:
     return (
         len(letters) != 1 or letters in _LETTERS or not letters.isascii() or not letters.isalpha()
     )
+
+
+def _one_form(unit: str) -> str:
+    return " ".join(map(_singular, unit.strip("().").split()))
 
 
 def _singular(word: str) -> str:

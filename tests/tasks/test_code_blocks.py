@@ -25,8 +25,8 @@ def listed(space, text=BLOCK):
 
 
 def added(code):
-    names = {}
-    exec(compile(code, "answer", "exec"), {"__name__": "answer"}, names)
+    names = {"__name__": "answer"}
+    exec(compile(code, "answer", "exec"), names)
     return names["add_all"]([1, 2])
 
 
@@ -52,6 +52,17 @@ WHOLE = {
     "[BEGIN] and [DONE]": f"[BEGIN]\n{GOOD}[DONE]\nMore text",
     "both within fences": f"{FENCE}python\n[BEGIN]\n{GOOD}[DONE]\n{FENCE}",
     "[PYTHON]": f"[PYTHON]\n{GOOD}[/PYTHON]",
+    "on the fence's line": f"{FENCE}python {GOOD}{FENCE}",
+    "a helper in a block before": (
+        f"1. First:\n   {FENCE}python\n   def total(xs):\n       return sum(xs)\n   {FENCE}\n"
+        "2. Then:\n"
+        f"   {FENCE}python\n   def add_all(xs):\n       return total(xs)\n   {FENCE}"
+    ),
+    "imports in a block before": (
+        f"{FENCE}python\nimport math\n{FENCE}\n{FENCE}python\nprint('x')\n{FENCE}\n"
+        f"{FENCE}python\ndef add_all(xs):\n    return int(math.fsum(xs))\n{FENCE}"
+    ),
+    "HTML with a class": f'<pre><code class="language-python">{GOOD}</code></pre>',
     "HTML": f"<pre><code>{GOOD}</code></pre>",
     "words in front and behind": f"Sure! Here is it:\n\n{GOOD}\nExplanation\n\nWe use sum.",
     "lines behind": f"{GOOD}\nThis works because sum adds.\nIt's simple.\nEnjoy",
@@ -88,6 +99,11 @@ def test_whole_programs(output, stub):
 @pytest.mark.parametrize("output", BODIES.values(), ids=BODIES)
 def test_bodies_that_complete_a_stub(output):
     assert added(find_code(output, "add_all", STUB)) == 3
+
+
+def test_a_block_before_that_gives_nothing_needed_is_no_part():
+    code = find_code(f"{FENCE}python\nx = 1\n{FENCE}\n{BLOCK}", "add_all", "")
+    assert "x = 1" not in code
 
 
 def test_a_call_that_fails_is_no_prose():

@@ -7,7 +7,7 @@ from moco_jax.tasks.numbers import parse_numbers, same_number, spell
 from moco_jax.tasks.scorers.base import Scorer
 from moco_jax.tasks.scorers.fields import read_free_text
 from moco_jax.tasks.spelling import canonical_text, plain
-from moco_jax.tasks.units import goes_on, parse_measure, same_measure
+from moco_jax.tasks.units import goes_on, parse_measure, same_measure, split_unit
 
 
 def extract(item: Item, text: str) -> str | None:
@@ -42,6 +42,11 @@ def equal(parsed: str, answer: str, typed_float: bool = False) -> bool:
         return same_measure(measure, gold, typed_float)
     if (measure is None) != (gold is None) and goes_on(given if measure is None else wanted):
         return False
+    (given, counted), (wanted, asked) = split_unit(given), split_unit(wanted)
+    if counted and asked and counted != asked:
+        return False
+    if (counted or asked) and canonical_text(given) == canonical_text(wanted):
+        return True
     numbers, golds = parse_numbers(given), parse_numbers(wanted)
     if numbers is None or golds is None:
         return same_mathematics(parsed, answer)
