@@ -14,7 +14,7 @@ from absl import logging
 from moco_jax.decoding.engine import Engine
 from moco_jax.decoding.placement import Placement
 from moco_jax.decoding.population import Population, Variant
-from moco_jax.decoding.types import Request, Response, Sampling
+from moco_jax.decoding.types import Request, Response, Sampling, several
 from moco_jax.models import lora, lora_files
 from moco_jax.models import tokenizer as words
 from moco_jax.models.checkpoint import (
@@ -406,11 +406,6 @@ def _home(member: Member) -> jax.Device | None:
 def default_dtype() -> Any:
     """float32 on CPU, bfloat16 on accelerators."""
     return jnp.dtype(jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16)
-
-
-def several(texts: str | Sequence[str]) -> list[str]:
-    """Texts as a list; a string is one text, not its letters."""
-    return [texts] if isinstance(texts, str) else list(texts)
 
 
 class Pool:

@@ -114,10 +114,10 @@ class Table:
 
 
 def compare(
-    methods: Sequence[AnyMethod],
+    methods: AnyMethod | Sequence[AnyMethod],
     pool: AnyPool,
-    tasks: Sequence[str | Task],
-    seeds: Sequence[int] = (RunConfig.seed,),
+    tasks: str | Task | Sequence[str | Task],
+    seeds: int | Sequence[int] = (RunConfig.seed,),
     *,
     sampling: Sampling | None = None,
     out: str | pathlib.Path = RunConfig.out,
@@ -139,10 +139,10 @@ def compare(
     run; one that fails while it runs is a row with its error, and the others go on.
 
     Args:
-        methods: names, specs, classes, or methods with their hyperparameters.
+        methods: names, specs, classes, or methods with their hyperparameters; or one of these.
         pool: a loaded pool, or names of members.
-        tasks: loaded tasks, names or paths.
-        seeds: one run each.
+        tasks: loaded tasks, names or paths, or one of these.
+        seeds: one run each; a number is one.
         sampling: how answers are drawn.
         out: folder of the run directories and of the store.
         batch_size: rows decoded together; "auto" takes what fits all of the runs.
@@ -159,6 +159,9 @@ def compare(
     Raises:
         ValueError: there is nothing to compare, a name is unknown, or a value is out of range.
     """
+    methods = [methods] if isinstance(methods, str | type | Method) else list(methods)
+    tasks = [tasks] if isinstance(tasks, str | Task) else list(tasks)
+    seeds = [seeds] if isinstance(seeds, int) else list(seeds)
     if not (methods and tasks and seeds):
         raise ValueError("compare needs at least one method, one task and one seed")
     members = Members(pool, dtype, Placement.of(mesh))

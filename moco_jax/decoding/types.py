@@ -55,7 +55,7 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    """How tokens are drawn; the defaults are the reference's.
+    """How tokens are drawn; the defaults are MoCo's.
 
     Filters apply in this order: repetition penalty, temperature, top-k, top-p, min-p.
 
@@ -85,8 +85,7 @@ class Sampling:
     overflow: Overflow = "refuse"
 
     def __post_init__(self):
-        stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
-        object.__setattr__(self, "stop", stop)
+        object.__setattr__(self, "stop", tuple(several(self.stop)))
         checks = {
             "max_new_tokens": (self.max_new_tokens >= 1, "at least 1"),
             "temperature": (
@@ -204,6 +203,11 @@ class Response:
         fields["transcript"] = tuple(Turn(**turn) for turn in fields["transcript"])
         fields["notes"] = tuple((name, value) for name, value in fields["notes"])
         return cls(**fields)
+
+
+def several(texts: str | Sequence[str]) -> list[str]:
+    """Texts as a list; a string is one text, not its letters."""
+    return [texts] if isinstance(texts, str) else list(texts)
 
 
 class Choices(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from moco_jax.decoding.placement import read_sizes
-from moco_jax.decoding.types import Sampling
+from moco_jax.decoding.types import Sampling, several
 from moco_jax.runs import words
 from moco_jax.tasks.judging import ROLES
 from moco_jax.tasks.surrogates import refuse_halves
@@ -69,6 +69,7 @@ class RunConfig:
     gpu_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "models", tuple(several(self.models)))
         if not self.models:
             raise ValueError("a run needs at least one model; pass --models=NAME,NAME,...")
         if self.batch_size != AUTO and (isinstance(self.batch_size, str) or self.batch_size < 1):

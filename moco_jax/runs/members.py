@@ -8,6 +8,7 @@ from moco_jax.decoding.hooks import Store
 from moco_jax.decoding.keys import digest
 from moco_jax.decoding.placement import Placement
 from moco_jax.decoding.residency import Residency, host_memory, to_device
+from moco_jax.decoding.types import several
 from moco_jax.method import Method, TaskInfo
 from moco_jax.methods.helpers import Helpers
 from moco_jax.models.identity import VERSION
@@ -27,7 +28,7 @@ class Members:
 
     def __init__(
         self,
-        pool: Pool | Sequence[str],
+        pool: Pool | str | Sequence[str],
         dtype: str | None = None,
         placement: Placement | None = None,
     ):
@@ -45,7 +46,7 @@ class Members:
         self.residency: Residency | None = None
         self._placement = placement
         if not isinstance(pool, Pool):
-            self.infos = inspect_all(pool)
+            self.infos = inspect_all(several(pool))
             self.dtype = str(jnp.dtype(dtype) if dtype else default_dtype())
         else:
             self._pool = pool

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from moco_jax import methods
+from moco_jax.decoding.types import several
 from moco_jax.method import Method
 from moco_jax.methods.hyperparameters import accepted
 from moco_jax.pool import Pool
@@ -15,7 +16,7 @@ from moco_jax.runs.resolved import all_hyperparameters
 from moco_jax.tasks import Task, load_task
 
 AnyMethod = str | type[Method] | Method
-AnyPool = Pool | Sequence[str]
+AnyPool = Pool | str | Sequence[str]
 
 
 def make_method(method: AnyMethod, hyperparameters: Mapping[str, Any]) -> Method:
@@ -120,6 +121,6 @@ def task_name(task: str | Task) -> str:
 def sources(pool: AnyPool) -> tuple[str, ...]:
     """How a config file names the members of a pool."""
     if not isinstance(pool, Pool):
-        return tuple(pool)
+        return tuple(several(pool))
     # A second member of the same name was told apart by a suffix.
     return tuple(re.sub(r"#\d+$", "", name) for name in pool.names)

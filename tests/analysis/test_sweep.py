@@ -86,6 +86,16 @@ def test_nothing_to_compare_is_an_error(tmp_path):
         compare([], testing.dummy_pool(1), [testing.dummy_task()], out=tmp_path)
 
 
+def test_one_method_one_task_and_one_seed_need_no_list(tmp_path):
+    pool, settings = testing.dummy_pool(1), {"sampling": testing.SHORT, "batch_size": 8}
+    (row,) = compare(
+        "single_model", pool, testing.dummy_task(size=4), 3, out=tmp_path, **settings
+    ).rows
+    assert (row.method, [result.seed for result in row.results]) == ("single_model", [3])
+    with pytest.raises(ValueError, match="no_such_method"):
+        compare("no_such_method", pool, testing.dummy_task(size=4), out=tmp_path)
+
+
 @dataclasses.dataclass(frozen=True)
 class Broken(toy_methods.Solo):
     """Works with some seeds only."""

@@ -135,3 +135,8 @@ def test_files_that_are_no_config_are_named(tmp_path):
     path.write_text("[]")
     with pytest.raises(ValueError, match="one JSON object"):
         RunConfig.from_json(path)
+
+
+def test_a_string_is_one_model():
+    assert RunConfig(method="m", task="t", models="tiny:math").models == ("tiny:math",)
+    assert naming.sources("tiny:math") == ("tiny:math",)

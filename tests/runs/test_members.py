@@ -20,6 +20,10 @@ def places(tmp_path):
     return folders
 
 
+def test_a_string_is_one_source(places):
+    assert [info.name for info in Members(places[0]).infos] == places[:1]
+
+
 def test_weights_are_read_once_and_their_identity_remembered(places, tmp_path, monkeypatch):
     with SqliteStore(tmp_path / "store.sqlite") as store:
         members = Members(places)

@@ -66,8 +66,8 @@ class MentorCollab(Method):
     Departures: an end token ends the answer, and so does, where asked for, a continuation that is
     chosen `max_repeats` times in a row (MoCo writes on to the limit). Prompts have each member's
     chat template, what was written so far is the assistant's prefix, and spaces are kept. The
-    generator chooses by the probabilities of "A" and "B"; "generate" takes its next token as the
-    reference does, and anything but "B" for A. 25 means 25 %, where the reference asks in 24 %.
+    generator chooses by the probabilities of "A" and "B"; "generate" takes its next token as MoCo
+    does, and anything but "B" for A. 25 means 25 %, where MoCo asks in 24 %.
     Decoding is greedy, as there. `mode: "train"`, a trained verifier, is not built yet.
 
     Attributes:

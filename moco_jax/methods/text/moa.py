@@ -101,8 +101,8 @@ class Moa(Method):
     Cost: `round` generations per member and item, one more for the aggregator, and the greedy dev
     pass of every member that all methods share where the best member is asked for.
 
-    Departures: a prompt that outgrows a member's context is refused and counted, where the
-    reference cuts off the question; empty proposals are not shown; the prompt ends with how the
+    Departures: a prompt that outgrows a member's context is refused and counted, where
+    MoCo cuts off the question; empty proposals are not shown; the prompt ends with how the
     kind of task wants its answers, where the item's own prompt does not; `aggregator_model`,
     `dedupe_references`, `proposers` and `context_policy` are additions.
 

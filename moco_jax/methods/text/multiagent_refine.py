@@ -150,8 +150,8 @@ class MultiagentRefine(Method):
     pass of every member that all methods share.
 
     Departures: `final`, `early_stop`, `max_answer_characters` and `context_policy` are additions;
-    the first three do by default what the reference does. A prompt that outgrows a member's context
-    is refused and counted, where the reference cuts off the end of the prompt.
+    the first three do by default what MoCo does. A prompt that outgrows a member's context
+    is refused and counted, where MoCo cuts off the end of the prompt.
 
     Attributes:
         round: rounds of answers, the first included; 1 is no debate.
