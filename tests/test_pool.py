@@ -151,6 +151,14 @@ def test_scores_come_for_every_member():
         pool.score(["aaaa", "bbbb"], "A")
 
 
+def test_half_a_character_is_refused_before_it_is_encoded():
+    pool = dummy_pool(1)
+    with pytest.raises(ValueError, match=r"the continuations\[0\] holds half"):
+        pool.score(["a"], ["\ud83d"])
+    with pytest.raises(ValueError, match="the prefix holds half"):
+        Request.user("a", prefix="\ud83d")
+
+
 def test_a_string_is_one_text(folder):
     pool = dummy_pool(2)
     greedy = Sampling(max_new_tokens=3, temperature=0.0)

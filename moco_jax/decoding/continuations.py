@@ -15,6 +15,7 @@ import numpy as np
 from moco_jax.decoding.render import Speaker, at_once, render
 from moco_jax.decoding.types import Request, Sampling
 from moco_jax.models.tokenizer import ChatTemplate
+from moco_jax.tasks.surrogates import refuse_halves
 
 Tokens = Sequence[int] | np.ndarray
 
@@ -32,8 +33,9 @@ def continuations(
     """Texts behind a request's prompt; None where the member's context does not hold them.
 
     Raises:
-        ValueError: a text has no tokens.
+        ValueError: a text has no tokens, or holds a lone surrogate.
     """
+    refuse_halves(list(texts), "the continuations")
     tokens = render((speaker,), request, sampling).tokens[0]
     head = speaker.template.text(request.messages, request.prefix, sampling.thinking)
     return follow(speaker, head, tokens, texts)

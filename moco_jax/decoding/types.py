@@ -47,6 +47,9 @@ class Request:
     purpose: str = "answer"
     sample: int = 0
 
+    def __post_init__(self) -> None:
+        refuse_halves(self.prefix, "the prefix")
+
     @classmethod
     def user(cls, text: str, **fields: Any) -> "Request":
         """A request with one user turn; `fields` are the other attributes."""
@@ -101,6 +104,7 @@ class Sampling:
         for name, (holds, wanted) in checks.items():
             if not holds:
                 raise ValueError(f"Sampling.{name} is {getattr(self, name)!r}; it must be {wanted}")
+        refuse_halves(self.stop, "Sampling.stop")
         if any(not text for text in self.stop):
             raise ValueError("Sampling.stop holds an empty string, which would stop every answer")
 

@@ -70,6 +70,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", tuple(several(self.models)))
+        refuse_halves(dataclasses.asdict(self), "the config")
         if not self.models:
             raise ValueError("a run needs at least one model; pass --models=NAME,NAME,...")
         if self.batch_size != AUTO and (isinstance(self.batch_size, str) or self.batch_size < 1):

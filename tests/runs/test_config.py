@@ -140,3 +140,11 @@ def test_files_that_are_no_config_are_named(tmp_path):
 def test_a_string_is_one_model():
     assert RunConfig(method="m", task="t", models="tiny:math").models == ("tiny:math",)
     assert naming.sources("tiny:math") == ("tiny:math",)
+
+
+def test_half_a_character_is_refused_wherever_a_setting_is_text():
+    for wrong in ({"name": "\ud83d"}, {"hyperparameters": (("x", ["a", "\ud83d"]),)}):
+        with pytest.raises(ValueError, match=r"the config.* holds half a character"):
+            RunConfig(method="m", task="t", models=("a",), **wrong)
+    with pytest.raises(ValueError, match=r"Sampling.stop\[1\] holds half"):
+        Sampling(stop=("a", "\ud83d"))
