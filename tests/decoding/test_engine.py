@@ -174,24 +174,26 @@ def test_draws_follow_from_no_code_and_no_name():
 
 def test_end_tokens_and_own_settings_tell_members_apart():
     store = DictStore()
-    first, ends = ask(Engine(), sampling=GREEDY)[0], POOL[0].info.generation_config
+    question, ends = ASKED[3], POOL[0].info.generation_config
+    (first,) = ask(Engine(), requests=[question], sampling=GREEDY)
+    assert len({*first.tokens[:2], *POOL[0].eos}) == 3
     info = dataclasses.replace(
         POOL[0].info, generation_config={**ends, "eos_token_id": first.tokens[1]}
     )
     identity = with_ends(POOL[0].draws, info.eos)
     assert identity != POOL[0].identity == with_ends(POOL[0].draws, POOL[0].eos)
     other = dataclasses.replace(POOL[0], info=info, identity=identity)
-    found = ask(Engine(store=store), other, ASKED[:1], GREEDY)[0]
-    kept = ask(Engine(store=store), requests=ASKED[:1], sampling=GREEDY)[0]
+    found = ask(Engine(store=store), other, [question], GREEDY)[0]
+    kept = ask(Engine(store=store), requests=[question], sampling=GREEDY)[0]
     assert (found.tokens, kept.tokens) == (first.tokens[:2], first.tokens)
-    both = Engine(store=store).ask([other, POOL[0]], [ASKED[0]] * 2, GREEDY)
+    both = Engine(store=store).ask([other, POOL[0]], [question] * 2, GREEDY)
     assert texts(both) == [found.tokens, kept.tokens]
     own = [
         dataclasses.replace(POOL[0], info=dataclasses.replace(POOL[0].info, generation_config=one))
         for one in ({"do_sample": True, "temperature": 9.0}, {"do_sample": False})
     ]
     asked = dataclasses.replace(DRAWN, use_generation_config=True)
-    drawn, plain = Engine(seed=3).ask(own, [ASKED[0]] * 2, asked)
+    drawn, plain = Engine(seed=3).ask(own, [question] * 2, asked)
     assert plain.tokens == first.tokens != drawn.tokens
 
 

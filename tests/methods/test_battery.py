@@ -274,6 +274,8 @@ def test_serves_every_pool_that_its_needs_allow(name, settings):
     other = testing.dummy_member("other", 7, tokenizer=tokenizer, hidden_size=size)
     pool = pool_for(name) if needs.adapters else Pool([POOL[0], other][: needs.at_most])
     settings = {key: value[:2] if key in DESCRIPTIONS else value for key, value in settings.items()}
+    if "coefficients" in settings:
+        settings |= {"coefficients": [row[: len(pool)] for row in settings["coefficients"]]}
     system, _ = fit(name, settings, pool)
     assert len(system.respond(TASK.test.items[:2], context_for(pool))) == 2
 
