@@ -221,7 +221,8 @@ def why_not(members: Members, method: Method, task: Task) -> str:
     except NeedsError as error:
         return str(error)
     except Exception:
-        pass
+        # A check that is itself at fault is met again when the method runs, and is its row's error
+        return ""
     return ""
 
 

@@ -132,3 +132,15 @@ def test_a_tied_model_merges_with_an_untied_one(order, tmp_path):
     merge_checkpoints(sources, None, Average(), tmp_path / "out")
     saved = Pool.load([str(tmp_path / "out")])[0].params["lm_head"]["kernel"]
     np.testing.assert_allclose(saved, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("base", "cosine"), [("tiny:base", "0.89"), ("tiny:stem", None)])
+def test_the_tiny_experts_are_told_that_an_ancestor_is_no_base(base, cosine, caplog):
+    with caplog.at_level("WARNING", logger="absl"):
+        system = fit(
+            "weight_ties", Pool.load(["tiny:math", "tiny:words", "tiny:facts"]), base_model=base
+        )
+    told = [record.message for record in caplog.records if "parallel" in record.message]
+    assert len(told) == (cosine is not None)
+    assert all(f"mean cosine {cosine}" in text and base in text for text in told)
+    assert system.member is not None
